@@ -1,0 +1,82 @@
+"""Every error a user can cause. Each says where, what was found and what to do, in one line each.
+
+The command line prints `where: found. remedy` and exits with `exit_code`: 2 for bad input, 3 for a machine that
+cannot do what was asked, 4 for an episode that did not pass the release gate.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StudioError(Exception):
+    """Where it happened, what was found, what to do."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, where: str, found: str, remedy: str) -> None:
+        super().__init__(where, found, remedy)
+        self.where, self.found, self.remedy = where, found, remedy
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.found}. {self.remedy}"
+
+
+class ScriptError(StudioError, ValueError):
+    """A script that cannot be read or has nothing to say."""
+
+
+class SettingError(StudioError, ValueError):
+    """An unknown or ill-formed profile, option, engine or header value."""
+
+
+class MediaError(StudioError, ValueError):
+    """A file from the user (music, background, portrait) that is missing or cannot be decoded."""
+
+
+class NoFaceError(MediaError):
+    """A portrait in which no usable face was found."""
+
+
+class SpeechError(StudioError, RuntimeError):
+    """A line that could not be spoken; names the line."""
+
+
+class MusicError(StudioError, RuntimeError):
+    """A cue for which no music could be made; names the cue."""
+
+
+class AvatarError(StudioError, RuntimeError):
+    """A presenter that could not be animated."""
+
+
+class OutputError(StudioError, OSError):
+    """A place that cannot be written: no permission, no room, not a folder."""
+
+    def __init__(self, where: str, found: str, remedy: str) -> None:
+        # OSError with two or more arguments would read them as (errno, strerror).
+        StudioError.__init__(self, where, found, remedy)
+
+
+class EncodeError(StudioError, RuntimeError):
+    """The encoder failed or was killed."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class EngineUnavailable(StudioError, RuntimeError):
+    """An engine that cannot run here (package, weights, device or licence); the profile's next alternative is tried."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class StoreError(StudioError, RuntimeError):
+    """Media in the store that is missing or is not what its name says."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class DeliveryError(StudioError, RuntimeError):
+    """The finished episode does not meet the release gate; `found` holds the figures."""
+
+    exit_code: ClassVar[int] = 4

@@ -1,0 +1,154 @@
+"""What a stage is told: one frozen, validated spec per stage.
+
+A profile is these specs together; the script's header and the command line change single fields. Unknown keys are
+refused. Ranges are part of the type, so a profile, a header and a flag are checked by the same words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Decibel = Annotated[float, Field(ge=-60.0, le=24.0)]
+Seconds = Annotated[float, Field(ge=0.0, le=600.0)]
+Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+VoiceEngineName = Literal["espeak_ng", "coqui_tts", "gtts_cloud", "tone"]
+MusicEngineName = Literal["arranger", "musicgen_hf", "musicgen_audiocraft", "hum"]
+AvatarEngineName = Literal["viseme", "wav2lip", "sadtalker", "did_api", "still"]
+Aspect = Literal["16:9", "9:16", "1:1"]
+Quality = Literal["480p", "720p", "1080p", "1440p", "2160p"]
+
+
+class Spec(BaseModel):
+    """Frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeviceSpec(Spec):
+    """Where a neural engine runs and how; part of no cache key."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
+    compile: bool = False
+    threads: int = Field(default=0, ge=0, le=256, description="0: the library's own choice")
+
+
+class VoiceSpec(Spec):
+    """How the words are spoken."""
+
+    engine: tuple[VoiceEngineName, ...] = ("espeak_ng",)
+    voice: str = Field(default="", description="empty: a distinct voice per speaker, chosen by the engine")
+    rate_wpm: int = Field(default=165, ge=80, le=400)
+    pitch_pct: int = Field(default=50, ge=0, le=99)
+    sentence_pause_s: Seconds = 0.28
+    paragraph_pause_s: Seconds = 0.65
+    speaker_pause_s: Seconds = 0.38
+    highpass_hz: float = Field(default=70.0, ge=0.0, le=400.0, description="0: off")
+    compression_ratio: float = Field(default=2.5, ge=1.0, le=20.0, description="1: off")
+    max_takes: int = Field(default=3, ge=1, le=10)
+
+
+class MusicSpec(Spec):
+    """How the music is made. A user's file replaces the engine for every cue."""
+
+    engine: tuple[MusicEngineName, ...] = ("arranger",)
+    enabled: bool = True
+    max_piece_s: float = Field(default=3600.0, ge=1.0, le=3600.0, description="longer beds repeat whole bars")
+    file_offset_s: float = Field(default=0.0, ge=0.0, le=36_000.0)
+
+
+class AvatarSpec(Spec):
+    """Who presents, and how it is animated."""
+
+    engine: tuple[AvatarEngineName, ...] = ("viseme",)
+    enabled: bool = True
+    host: str = Field(default="", description="empty: a distinct host per speaker")
+    size_px: int = Field(default=640, ge=128, le=2048)
+    motion_scale: float = Field(default=1.0, ge=0.0, le=2.0)
+    batch: int = Field(default=16, ge=1, le=512)
+
+
+class MixSpec(Spec):
+    """Levels, ducking and loudness."""
+
+    loudness_lufs: float = Field(default=-16.0, ge=-36.0, le=-8.0)
+    true_peak_dbtp: float = Field(default=-1.0, ge=-9.0, le=0.0, description="ceiling on the decoded deliverable")
+    num_channels: Literal[1, 2] = 2
+    bed_db: Decibel = Field(default=-14.0, description="music against speech loudness where nobody speaks")
+    duck_db: Decibel = Field(default=-9.0, le=0.0, description="further down while somebody speaks")
+    duck_attack_s: float = Field(default=0.25, gt=0.0, le=5.0)
+    duck_release_s: float = Field(default=0.8, gt=0.0, le=10.0)
+    duck_hold_s: Seconds = 0.35
+    fade_in_s: Seconds = 1.0
+    fade_out_s: Seconds = 2.5
+    crossfade_s: Seconds = 1.5
+    lead_in_s: Seconds = Field(default=2.5, description="music alone before the first word, when a cue opens the script")
+    tail_s: Seconds = Field(default=3.5, description="music alone after the last word, when music is playing")
+
+
+class VisualizerSpec(Spec):
+    """The moving picture of the sound."""
+
+    style: Literal["waveform", "bars", "spectrum", "circular", "particles"] = "waveform"
+    position: Literal["top", "center", "bottom"] = "bottom"
+    color: Colour = "#ffb454"
+    thickness_px: int = Field(default=3, ge=1, le=40, description="at 1080 lines; scaled with the picture")
+    opacity: Fraction01 = 0.9
+    height_pct: float = Field(default=12.0, ge=2.0, le=60.0, description="of the picture's height")
+
+
+class CaptionSpec(Spec):
+    """Burned-in captions; the caption files are always written."""
+
+    burn: bool = True
+    highlight: bool = True
+    color: Colour = "#ffffff"
+    highlight_color: Colour = "#ffd166"
+    size_pct: float = Field(default=4.6, ge=1.5, le=12.0, description="font size as a share of the picture's height")
+
+
+class PictureSpec(Spec):
+    """What is seen."""
+
+    quality: Quality = "1080p"
+    aspect: Aspect = "16:9"
+    fps: int = Field(default=30, ge=1, le=120)
+    background: str = Field(default="", description="empty: a generated studio; else an image or a video file")
+    background_color: Colour = "#16323a"
+    show_title: bool = True
+    visualizer: VisualizerSpec | None = VisualizerSpec()
+    captions: CaptionSpec = CaptionSpec()
+
+
+class EncodeSpec(Spec):
+    """How it is encoded. `encoder` lists `LIBRARY:ENCODER`, tried in order with one real frame."""
+
+    encoder: tuple[str, ...] = ("pyav:h264_nvenc", "ffmpeg:h264_nvenc", "pyav:libx264")
+    crf: float = Field(default=21.0, ge=0.0, le=51.0)
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"] = "veryfast"
+    gop_s: float = Field(default=2.0, ge=0.5, le=2.0)
+    threads: int = Field(default=0, ge=0, le=128, description="0: the encoder's own choice")
+    audio_kbps: int = Field(default=192, ge=96, le=512)
+
+
+class PackageSpec(Spec):
+    """What is put into the episode's folder."""
+
+    audio_only: bool = False
+    stems: bool = True
+    contact_sheet: bool = True
+    show_name: str = "Podcast Studio"
+    author: str = ""
+
+
+class GpuSpec(Spec):
+    """How cards are lent and watched."""
+
+    memory_gib: float | None = Field(default=None, gt=0.0, description="per card; None: what the driver reports")
+    reserve_gib: float = Field(default=1.0, ge=0.0, description="left to the desktop and other programs")
+    nvenc_sessions: int = Field(default=3, ge=0, le=64)
+    sample_hz: float = Field(default=5.0, ge=0.5, le=50.0)

@@ -1,0 +1,292 @@
+"""The values that travel between stages.
+
+Frozen, slotted, keyword-only. Time is an integer number of samples (or frames) with its rate beside it; seconds appear
+only where a person wrote them (a pause, a fade). Media is named by content (`Blob`), never by path, and no value holds
+an array: the same inputs therefore give the same cache key on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SAMPLE_RATE = 48_000
+"""The episode's clock in Hz: what the delivery codecs (AAC, MP3) and video players expect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """A file in the store, named by what is in it."""
+
+    sha256: str
+    suffix: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One sentence that is spoken. `index` counts from 0 over the whole script."""
+
+    index: int
+    speaker: str
+    text: str
+    line_no: int
+    direction: str = ""
+    pause_after_s: float = 0.0
+    ends_paragraph: bool = False
+
+
+CueAction = Literal["play", "level", "fade_out", "stop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MusicCue:
+    """What the script asks of the music at the start of segment `at` (`at == len(segments)`: after the last one).
+
+    `None` means "not said": the profile decides. `hold_s` is how long it sounds before it fades by itself, `file` a
+    recording named in the script instead of words to compose from. Levels are dB relative to the profile's bed.
+    """
+
+    index: int
+    at: int
+    prompt: str
+    line_no: int
+    action: CueAction = "play"
+    gain_db: float | None = None
+    fade_in_s: float | None = None
+    fade_out_s: float | None = None
+    hold_s: float | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChapterMark:
+    """A chapter that begins with segment `at`."""
+
+    at: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What the script's own header asks for; empty means "not said". Pairs are `(SPEAKER, value)`; `("", value)` is for all."""
+
+    runtime_s: float | None = None
+    tone: str = ""
+    style: str = ""
+    music: str = ""
+    background: str = ""
+    aspect: str = ""
+    voices: tuple[tuple[str, str], ...] = ()
+    avatars: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A parsed script: what is said, what is played, where chapters begin. Directions are metadata, never speech."""
+
+    title: str
+    language: str
+    header: Header
+    segments: tuple[Segment, ...]
+    cues: tuple[MusicCue, ...]
+    chapters: tuple[ChapterMark, ...]
+    notes: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Every speaker once, in order of appearance."""
+        return tuple(dict.fromkeys(segment.speaker for segment in self.segments))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A written word and when it sounds, in samples from the start of its line."""
+
+    text: str
+    start: int
+    num_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phoneme:
+    """An IPA phoneme ("" is a pause) and when it sounds, in samples from the start of its line."""
+
+    symbol: str
+    start: int
+    num_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpokenLine:
+    """One segment, spoken: mono audio at `SAMPLE_RATE`, with the times of its words and phonemes."""
+
+    index: int
+    speaker: str
+    text: str
+    engine: str
+    voice: str
+    audio: Blob
+    num_samples: int
+    words: tuple[Word, ...]
+    phonemes: tuple[Phoneme, ...]
+    takes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechTrack:
+    """All lines on the episode's timeline: line `i` begins at sample `starts[i]`; the episode ends at `num_samples`."""
+
+    sample_rate: int
+    num_samples: int
+    lines: tuple[SpokenLine, ...]
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MusicPiece:
+    """Music for one cue, in chunks that overlap-add: chunk k begins at `k * hop_samples`; `ending` closes the piece.
+
+    `audio` holds all chunks (then the ending) one after another, stereo at `SAMPLE_RATE`; `chunk_samples` are their
+    lengths. A recording or a generated clip is a single chunk without an ending and is looped by crossfade.
+    """
+
+    cue: int
+    engine: str
+    prompt: str
+    audio: Blob
+    hop_samples: int
+    chunk_samples: tuple[int, ...]
+    ending_samples: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MusicTrack:
+    """A piece for every cue that plays."""
+
+    sample_rate: int
+    pieces: tuple[MusicPiece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MusicPlacement:
+    """Where a piece sounds on the episode's timeline, all in samples."""
+
+    cue: int
+    start: int
+    num_samples: int
+    gain_db: float
+    fade_in: int
+    fade_out: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvatarPart:
+    """One line of a presenter's performance: `data` is its motion (`.npz`) or its recorded frames (`.mkv`)."""
+
+    line: int
+    start_frame: int
+    num_frames: int
+    data: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvatarClip:
+    """One presenter over the whole episode.
+
+    A weightless engine stores *motion*, which the encode draws as it goes; a neural engine stores *frames*. Frames not
+    covered by a part show the presenter listening.
+    """
+
+    speaker: str
+    engine: str
+    look: str
+    portrait: Blob | None
+    kind: Literal["motion", "frames"]
+    fps: int
+    num_frames: int
+    width_px: int
+    height_px: int
+    alpha: bool
+    seed: int
+    parts: tuple[AvatarPart, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """The finished sound and its stems, each FLAC at `sample_rate`, all `num_samples` long."""
+
+    audio: Blob
+    speech_stem: Blob
+    music_stem: Blob
+    sample_rate: int
+    num_samples: int
+    num_channels: int
+    loudness_lufs: float
+    true_peak_dbtp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """A chapter on the episode's timeline, in samples."""
+
+    title: str
+    start: int
+    num_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """One caption on screen: at most two lines of text, who says it, and its words' times, in samples of the timeline."""
+
+    speaker: str
+    lines: tuple[str, ...]
+    start: int
+    num_samples: int
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One figure of the release gate, measured on the decoded deliverable."""
+
+    name: str
+    measured: str
+    required: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """A step down the profile's list of alternatives, with its cause."""
+
+    stage: str
+    wanted: str
+    used: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedVideo:
+    """The encoded episode, before it is packaged."""
+
+    video: Blob
+    encoder: str
+    width_px: int
+    height_px: int
+    fps: int
+    num_frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself: licences, memory need, native rate (Hz of audio or frames per second)."""
+
+    name: str
+    code_licence: str
+    weights_licence: str
+    commercial: bool
+    memory_gib: float
+    rate: int
