@@ -1,7 +1,7 @@
 """Every error a user can cause. Each says where, what was found and what to do, in one line each.
 
-The command line prints `where: found. remedy` and exits with `exit_code`: 2 for bad input, 3 for a machine that
-cannot do what was asked, 4 for an episode that did not pass the release gate.
+The command line prints `where: found. remedy` and exits with `exit_code`: 2 for bad input, 3 for a
+machine that cannot do what was asked, 4 for an episode that did not pass the release gate.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class EncodeError(StudioError, RuntimeError):
 
 
 class EngineUnavailable(StudioError, RuntimeError):
-    """An engine that cannot run here (package, weights, device or licence); the profile's next alternative is tried."""
+    """An engine that cannot run here (package, weights, device or licence); the profile's next
+    alternative is tried.
+    """
 
     exit_code: ClassVar[int] = 3
 

@@ -1,7 +1,8 @@
 """What a stage is told: one frozen, validated spec per stage.
 
-A profile is these specs together; the script's header and the command line change single fields. Unknown keys are
-refused. Ranges are part of the type, so a profile, a header and a flag are checked by the same words.
+A profile is these specs together; the script's header and the command line change single fields.
+Unknown keys are refused. Ranges are part of the type, so a profile, a header and a flag are checked
+by the same words.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class VoiceSpec(Spec):
     """How the words are spoken."""
 
     engine: tuple[VoiceEngineName, ...] = ("espeak_ng",)
-    voice: str = Field(default="", description="empty: a distinct voice per speaker, chosen by the engine")
+    voice: str = Field(
+        default="", description="empty: a distinct voice per speaker, chosen by the engine"
+    )
     rate_wpm: int = Field(default=165, ge=80, le=400)
     pitch_pct: int = Field(default=50, ge=0, le=99)
     sentence_pause_s: Seconds = 0.28
@@ -57,7 +60,9 @@ class MusicSpec(Spec):
 
     engine: tuple[MusicEngineName, ...] = ("arranger",)
     enabled: bool = True
-    max_piece_s: float = Field(default=3600.0, ge=1.0, le=3600.0, description="longer beds repeat whole bars")
+    max_piece_s: float = Field(
+        default=3600.0, ge=1.0, le=3600.0, description="longer beds repeat whole bars"
+    )
     file_offset_s: float = Field(default=0.0, ge=0.0, le=36_000.0)
 
 
@@ -76,9 +81,13 @@ class MixSpec(Spec):
     """Levels, ducking and loudness."""
 
     loudness_lufs: float = Field(default=-16.0, ge=-36.0, le=-8.0)
-    true_peak_dbtp: float = Field(default=-1.0, ge=-9.0, le=0.0, description="ceiling on the decoded deliverable")
+    true_peak_dbtp: float = Field(
+        default=-1.0, ge=-9.0, le=0.0, description="ceiling on the decoded deliverable"
+    )
     num_channels: Literal[1, 2] = 2
-    bed_db: Decibel = Field(default=-14.0, description="music against speech loudness where nobody speaks")
+    bed_db: Decibel = Field(
+        default=-14.0, description="music against speech loudness where nobody speaks"
+    )
     duck_db: Decibel = Field(default=-9.0, le=0.0, description="further down while somebody speaks")
     duck_attack_s: float = Field(default=0.25, gt=0.0, le=5.0)
     duck_release_s: float = Field(default=0.8, gt=0.0, le=10.0)
@@ -86,8 +95,12 @@ class MixSpec(Spec):
     fade_in_s: Seconds = 1.0
     fade_out_s: Seconds = 2.5
     crossfade_s: Seconds = 1.5
-    lead_in_s: Seconds = Field(default=2.5, description="music alone before the first word, when a cue opens the script")
-    tail_s: Seconds = Field(default=3.5, description="music alone after the last word, when music is playing")
+    lead_in_s: Seconds = Field(
+        default=2.5, description="music alone before the first word, when a cue opens the script"
+    )
+    tail_s: Seconds = Field(
+        default=3.5, description="music alone after the last word, when music is playing"
+    )
 
 
 class VisualizerSpec(Spec):
@@ -96,7 +109,9 @@ class VisualizerSpec(Spec):
     style: Literal["waveform", "bars", "spectrum", "circular", "particles"] = "waveform"
     position: Literal["top", "center", "bottom"] = "bottom"
     color: Colour = "#ffb454"
-    thickness_px: int = Field(default=3, ge=1, le=40, description="at 1080 lines; scaled with the picture")
+    thickness_px: int = Field(
+        default=3, ge=1, le=40, description="at 1080 lines; scaled with the picture"
+    )
     opacity: Fraction01 = 0.9
     height_pct: float = Field(default=12.0, ge=2.0, le=60.0, description="of the picture's height")
 
@@ -108,7 +123,9 @@ class CaptionSpec(Spec):
     highlight: bool = True
     color: Colour = "#ffffff"
     highlight_color: Colour = "#ffd166"
-    size_pct: float = Field(default=4.6, ge=1.5, le=12.0, description="font size as a share of the picture's height")
+    size_pct: float = Field(
+        default=4.6, ge=1.5, le=12.0, description="font size as a share of the picture's height"
+    )
 
 
 class PictureSpec(Spec):
@@ -117,7 +134,9 @@ class PictureSpec(Spec):
     quality: Quality = "1080p"
     aspect: Aspect = "16:9"
     fps: int = Field(default=30, ge=1, le=120)
-    background: str = Field(default="", description="empty: a generated studio; else an image or a video file")
+    background: str = Field(
+        default="", description="empty: a generated studio; else an image or a video file"
+    )
     background_color: Colour = "#16323a"
     show_title: bool = True
     visualizer: VisualizerSpec | None = VisualizerSpec()
@@ -129,7 +148,9 @@ class EncodeSpec(Spec):
 
     encoder: tuple[str, ...] = ("pyav:h264_nvenc", "ffmpeg:h264_nvenc", "pyav:libx264")
     crf: float = Field(default=21.0, ge=0.0, le=51.0)
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"] = "veryfast"
+    preset: Literal[
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"
+    ] = "veryfast"
     gop_s: float = Field(default=2.0, ge=0.5, le=2.0)
     threads: int = Field(default=0, ge=0, le=128, description="0: the encoder's own choice")
     audio_kbps: int = Field(default=192, ge=96, le=512)
@@ -148,7 +169,11 @@ class PackageSpec(Spec):
 class GpuSpec(Spec):
     """How cards are lent and watched."""
 
-    memory_gib: float | None = Field(default=None, gt=0.0, description="per card; None: what the driver reports")
-    reserve_gib: float = Field(default=1.0, ge=0.0, description="left to the desktop and other programs")
+    memory_gib: float | None = Field(
+        default=None, gt=0.0, description="per card; None: what the driver reports"
+    )
+    reserve_gib: float = Field(
+        default=1.0, ge=0.0, description="left to the desktop and other programs"
+    )
     nvenc_sessions: int = Field(default=3, ge=0, le=64)
     sample_hz: float = Field(default=5.0, ge=0.5, le=50.0)

@@ -1,8 +1,9 @@
 """The values that travel between stages.
 
-Frozen, slotted, keyword-only. Time is an integer number of samples (or frames) with its rate beside it; seconds appear
-only where a person wrote them (a pause, a fade). Media is named by content (`Blob`), never by path, and no value holds
-an array: the same inputs therefore give the same cache key on every machine.
+Frozen, slotted, keyword-only. Time is an integer number of samples (or frames) with its rate beside
+it; seconds appear only where a person wrote them (a pause, a fade). Media is named by content
+(`Blob`), never by path, and no value holds an array: the same inputs therefore give the same cache
+key on every machine.
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ CueAction = Literal["play", "level", "fade_out", "stop"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MusicCue:
-    """What the script asks of the music at the start of segment `at` (`at == len(segments)`: after the last one).
+    """What the script asks of the music at the start of segment `at` (`at == len(segments)`: after
+    the last one).
 
-    `None` means "not said": the profile decides. `hold_s` is how long it sounds before it fades by itself, `file` a
-    recording named in the script instead of words to compose from. Levels are dB relative to the profile's bed.
+    `None` means "not said": the profile decides. `hold_s` is how long it sounds before it fades by
+    itself, `file` a recording named in the script instead of words to compose from. Levels are dB
+    relative to the profile's bed.
     """
 
     index: int
@@ -69,7 +72,9 @@ class ChapterMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the script's own header asks for; empty means "not said". Pairs are `(SPEAKER, value)`; `("", value)` is for all."""
+    """What the script's own header asks for; empty means "not said". Pairs are `(SPEAKER, value)`;
+    `("", value)` is for all.
+    """
 
     runtime_s: float | None = None
     tone: str = ""
@@ -83,7 +88,9 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """A parsed script: what is said, what is played, where chapters begin. Directions are metadata, never speech."""
+    """A parsed script: what is said, what is played, where chapters begin. Directions are metadata,
+    never speech.
+    """
 
     title: str
     language: str
@@ -136,7 +143,9 @@ class SpokenLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechTrack:
-    """All lines on the episode's timeline: line `i` begins at sample `starts[i]`; the episode ends at `num_samples`."""
+    """All lines on the episode's timeline: line `i` begins at sample `starts[i]`; the episode ends
+    at `num_samples`.
+    """
 
     sample_rate: int
     num_samples: int
@@ -146,10 +155,12 @@ class SpeechTrack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MusicPiece:
-    """Music for one cue, in chunks that overlap-add: chunk k begins at `k * hop_samples`; `ending` closes the piece.
+    """Music for one cue, in chunks that overlap-add: chunk k begins at `k * hop_samples`; `ending`
+    closes the piece.
 
-    `audio` holds all chunks (then the ending) one after another, stereo at `SAMPLE_RATE`; `chunk_samples` are their
-    lengths. A recording or a generated clip is a single chunk without an ending and is looped by crossfade.
+    `audio` holds all chunks (then the ending) one after another, stereo at `SAMPLE_RATE`;
+    `chunk_samples` are their lengths. A recording or a generated clip is a single chunk without an
+    ending and is looped by crossfade.
     """
 
     cue: int
@@ -184,7 +195,9 @@ class MusicPlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvatarPart:
-    """One line of a presenter's performance: `data` is its motion (`.npz`) or its recorded frames (`.mkv`)."""
+    """One line of a presenter's performance: `data` is its motion (`.npz`) or its recorded frames
+    (`.mkv`).
+    """
 
     line: int
     start_frame: int
@@ -196,8 +209,8 @@ class AvatarPart:
 class AvatarClip:
     """One presenter over the whole episode.
 
-    A weightless engine stores *motion*, which the encode draws as it goes; a neural engine stores *frames*. Frames not
-    covered by a part show the presenter listening.
+    A weightless engine stores *motion*, which the encode draws as it goes; a neural engine stores
+    *frames*. Frames not covered by a part show the presenter listening.
     """
 
     speaker: str
@@ -239,7 +252,9 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caption:
-    """One caption on screen: at most two lines of text, who says it, and its words' times, in samples of the timeline."""
+    """One caption on screen: at most two lines of text, who says it, and its words' times, in
+    samples of the timeline.
+    """
 
     speaker: str
     lines: tuple[str, ...]
@@ -282,7 +297,9 @@ class EncodedVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What an engine says of itself: licences, memory need, native rate (Hz of audio or frames per second)."""
+    """What an engine says of itself: licences, memory need, native rate (Hz of audio or frames per
+    second).
+    """
 
     name: str
     code_licence: str

@@ -1,0 +1,210 @@
+"""One place for media and remembered values, named by content.
+
+    <root>/ab/abcdef….flac     media: written beside, fsynced, renamed in; verified when it is read
+    <root>/memory/<key>.json   values remembered by the hash of what determines them
+    <root>/results/            Prefect's own record of finished stages
+
+Nothing here is ever changed in place, so any number of runs may share a store. Only `collect`
+deletes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from studio.errors import OutputError, StoreError
+from studio.types import Blob
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(slots=True)
+class Draft:
+    """A file being written. `blob` is known once the `with` block has ended without an error."""
+
+    path: Path
+    blob: Blob | None = None
+
+    def taken(self) -> Blob:
+        """The stored file. Raises `StoreError` when asked before the file is complete."""
+        if self.blob is None:
+            raise StoreError(str(self.path), "the file is not finished", "Read it after its block")
+        return self.blob
+
+
+class Store:
+    """A content-addressed folder. Opening one creates it; it holds no open files."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: set[str] = set()
+        try:
+            for folder in (root / "memory", root / "results", root / "drafts"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _output_error(root, error) from error
+
+    @contextlib.contextmanager
+    def draft(self, suffix: str) -> Iterator[Draft]:
+        """Write a new file at `draft.path`; it enters the store when the block ends, or leaves no
+        trace.
+        """
+        handle, name = tempfile.mkstemp(suffix=suffix, dir=self.root / "drafts")
+        os.close(handle)
+        draft = Draft(Path(name))
+        try:
+            yield draft
+            draft.blob = self._take_in(draft.path, suffix)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
+                raise _output_error(self.root, error) from error
+            raise
+        finally:
+            draft.path.unlink(missing_ok=True)
+
+    def put_bytes(self, data: bytes, suffix: str) -> Blob:
+        """Store `data`."""
+        with self.draft(suffix) as draft:
+            draft.path.write_bytes(data)
+        return draft.taken()
+
+    def put_file(self, source: Path, suffix: str | None = None) -> Blob:
+        """Store a copy of a user's file; the file itself is never moved or changed."""
+        with self.draft(suffix or source.suffix.lower()) as draft:
+            shutil.copyfile(source, draft.path)
+        return draft.taken()
+
+    def _take_in(self, path: Path, suffix: str) -> Blob:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        blob = Blob(sha256=sha256, suffix=suffix, num_bytes=path.stat().st_size)
+        final = self._place(blob)
+        final.parent.mkdir(exist_ok=True)
+        path.chmod(0o644)
+        path.replace(final)
+        folder = os.open(final.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._verified.add(sha256)
+        return blob
+
+    def _place(self, blob: Blob) -> Path:
+        return self.root / blob.sha256[:2] / f"{blob.sha256}{blob.suffix}"
+
+    def holds(self, blob: Blob) -> bool:
+        """Whether the file is there in full length. Marks it as used."""
+        place = self._place(blob)
+        try:
+            complete = place.stat().st_size == blob.num_bytes
+            if complete:
+                os.utime(place)
+        except FileNotFoundError:
+            return False
+        return complete
+
+    def path(self, blob: Blob) -> Path:
+        """Where the file lies. Its hash is verified at the first use in a process.
+
+        Raises `StoreError` when it is missing or is not what its name says; a damaged file is
+        removed, so that the next run makes it again.
+        """
+        place = self._place(blob)
+        if not self.holds(blob):
+            place.unlink(missing_ok=True)
+            raise StoreError(str(place), "missing or cut short", "Run again: it is made anew")
+        if blob.sha256 not in self._verified:
+            with place.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != blob.sha256:
+                place.unlink(missing_ok=True)
+                raise StoreError(str(place), f"holds {found[:12]}…", "Run again: it is made anew")
+            self._verified.add(blob.sha256)
+        return place
+
+    def remember(self, key: str, value: T) -> T:
+        """Keep a value (a dataclass of `studio.types`) under the hash of what determined it."""
+        data = TypeAdapter(type(value)).dump_json(value)
+        handle, name = tempfile.mkstemp(suffix=".json", dir=self.root / "drafts")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(name).replace(self.root / "memory" / f"{key}.json")
+        except OSError as error:
+            raise _output_error(self.root, error) from error
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return value
+
+    def recall(self, key: str, kind: type[T]) -> T | None:
+        """The value remembered under `key`, if it is there and so is all of its media."""
+        place = self.root / "memory" / f"{key}.json"
+        try:
+            value = TypeAdapter(kind).validate_json(place.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return value if all(self.holds(blob) for blob in blobs_in(value)) else None
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Hold this while a run works: `collect` then leaves the store alone."""
+        with (self.root / "in-use.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    def collect(self, max_bytes: int) -> tuple[int, int]:
+        """Delete the least recently used media until at most `max_bytes` are left.
+
+        Returns how many files and bytes were freed. Raises `StoreError` while a run uses the store.
+        """
+        with (self.root / "in-use.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                remedy = "Wait until the running episodes have finished"
+                raise StoreError(str(self.root), "in use", remedy) from error
+            for draft in (self.root / "drafts").iterdir():
+                draft.unlink(missing_ok=True)
+            files = [(s.st_mtime_ns, s.st_size, p) for p in self.media() for s in [p.stat()]]
+            total, freed, count = sum(size for _, size, _ in files), 0, 0
+            for _, size, place in sorted(files):
+                if total - freed <= max_bytes:
+                    break
+                place.unlink(missing_ok=True)
+                freed, count = freed + size, count + 1
+        return count, freed
+
+    def media(self) -> list[Path]:
+        """Every media file in the store."""
+        return [p for p in self.root.glob("[0-9a-f][0-9a-f]/*") if p.is_file()]
+
+
+def blobs_in(value: object) -> Iterator[Blob]:
+    """Every `Blob` inside a value."""
+    if isinstance(value, Blob):
+        yield value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from blobs_in(getattr(value, field.name))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from blobs_in(item)
+
+
+def _output_error(place: Path, error: OSError) -> OutputError:
+    remedy = "Free some room, or choose another place with --out-dir or STUDIO_HOME"
+    return OutputError(str(place), error.strerror or str(error), remedy)
