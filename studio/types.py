@@ -127,7 +127,7 @@ class Phoneme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpokenLine:
-    """One segment, spoken: mono audio at `SAMPLE_RATE`, with the times of its words and phonemes."""
+    """One segment, spoken: mono audio at `SAMPLE_RATE`, with its words' and phonemes' times."""
 
     index: int
     speaker: str
@@ -151,6 +151,7 @@ class SpeechTrack:
     num_samples: int
     lines: tuple[SpokenLine, ...]
     starts: tuple[int, ...]
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,7 @@ class MusicTrack:
 
     sample_rate: int
     pieces: tuple[MusicPiece, ...]
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +227,14 @@ class AvatarClip:
     alpha: bool
     seed: int
     parts: tuple[AvatarPart, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presenters:
+    """Everyone who is seen, in order of appearance; empty when the episode has no presenter."""
+
+    clips: tuple[AvatarClip, ...]
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +303,44 @@ class EncodedVideo:
     height_px: int
     fps: int
     num_frames: int
+    fallbacks: tuple[Fallback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assets:
+    """The user's own files, taken into the store: what the script and the command line name.
+
+    `cue_files` are pairs of a cue's index and its recording.
+    """
+
+    lexicon: tuple[tuple[str, str], ...] = ()
+    music: Blob | None = None
+    cue_files: tuple[tuple[int, Blob], ...] = ()
+    portrait: Blob | None = None
+    landmarks: Blob | None = None
+    background: Blob | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A script that can be produced: its words, and the user's files that it needs."""
+
+    script: Script
+    assets: Assets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """A finished, checked episode in its folder. `folder` is where this run put it."""
+
+    title: str
+    folder: str
+    files: tuple[str, ...]
+    duration_s: float
+    loudness_lufs: float
+    true_peak_dbtp: float
+    checks: tuple[Check, ...]
+    fallbacks: tuple[Fallback, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,3 +355,49 @@ class EngineInfo:
     commercial: bool
     memory_gib: float
     rate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardUse:
+    """What one stage did with one card. `None`: no sensor could tell, which is never the same as 0.
+
+    `gpu_s`, `encoder_s`, `decoder_s` and `energy_j` are this row's share: over all rows of a run
+    they add up to what the card did. Utilisation is the whole card's while the stage ran; NVML's
+    "utilisation" means that a kernel was running, not that the card was full. `memory_peak_gib`
+    counts our processes only.
+    """
+
+    card: int
+    name: str
+    gpu_s: float | None = None
+    encoder_s: float | None = None
+    decoder_s: float | None = None
+    energy_j: float | None = None
+    util_mean_pct: float | None = None
+    util_p50_pct: float | None = None
+    util_p95_pct: float | None = None
+    util_peak_pct: float | None = None
+    encoder_mean_pct: float | None = None
+    sm_active_mean_pct: float | None = None
+    memory_peak_gib: float | None = None
+    card_memory_peak_gib: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageUse:
+    """What one stage took from the machine, child processes included. `None`: no sensor could tell.
+
+    Two rows complete a run so that its sums are whole: "unattributed" (nobody can say whose it was)
+    and "other programs" (on the cards, not ours). `idle_reason` is the main cause of the cards'
+    idle time in this stage.
+    """
+
+    stage: str
+    run: str = ""
+    wall_s: float
+    cpu_s: float | None
+    rss_peak_mib: float | None
+    read_mib: float | None
+    write_mib: float | None
+    cards: tuple[CardUse, ...] = ()
+    idle_reason: str | None = None

@@ -1,0 +1,1 @@
+"""How a stage keeps its word: cache key, files, meter, retries, artifacts."""

@@ -1,0 +1,88 @@
+"""What every stage of a run shares: the store, the output, progress, the wish to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from studio.errors import EngineUnavailable
+from studio.specs import DeviceSpec
+from studio.store import Store
+from studio.types import Fallback
+
+Engine = TypeVar("Engine")
+
+Report = Callable[[str, int, int], None]
+"""Called with a stage's name, how many of its items are done and how many there are."""
+
+
+class Stopped(KeyboardInterrupt):
+    """The user asked the run to stop; raised inside a stage at its next report of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a run is watched from. A run without anybody watching has a silent one."""
+
+    report: Report = lambda stage, done, total: None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+DESK: ContextVar[Desk] = ContextVar("desk")
+"""Set by whoever starts a flow in this process and wants to see its progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a flow. Not a value: it is no part of any cache key."""
+
+    store: Store
+    out_dir: Path
+    desk: Desk
+    strict: bool = False
+    commercial: bool = False
+    device: DeviceSpec = field(default_factory=DeviceSpec)
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Tell how far a stage is. Raises `Stopped` when the run is to end."""
+        if self.desk.stop.is_set():
+            raise Stopped
+        self.desk.report(stage, done, total)
+
+
+@contextmanager
+def first_that_works(
+    run: Run,
+    stage: str,
+    names: tuple[str, ...],
+    open_engine: Callable[[str], AbstractContextManager[Engine]],
+) -> Iterator[tuple[Engine, tuple[Fallback, ...]]]:
+    """Open the first engine of `names` that runs here, with the steps down that were taken.
+
+    Raises the first engine's own `EngineUnavailable` when the run is strict, the last one's when
+    no alternative is left.
+    """
+    causes: list[EngineUnavailable] = []
+    with ExitStack() as stack:
+        for name in names:
+            try:
+                engine = stack.enter_context(open_engine(name))
+            except EngineUnavailable as error:
+                if run.strict:
+                    raise
+                causes.append(error)
+                continue
+            steps = tuple(
+                Fallback(
+                    stage=stage, wanted=wanted, used=name, why=f"{cause.found}. {cause.remedy}"
+                )
+                for wanted, cause in zip(names, causes, strict=False)
+            )
+            yield engine, steps
+            return
+        raise causes[-1]

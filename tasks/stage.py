@@ -1,0 +1,82 @@
+"""A stage as a Prefect task: its key, its record, its tags.
+
+The key of a stage is the hash of its inputs and of the code that makes its output; the run it
+belongs to, the card and the folder it ran in are no part of it. Prefect keeps the result as JSON
+under the store's root. A result whose media is gone is not a result: reading it raises, and Prefect
+runs the stage again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.serializers import Serializer
+from pydantic import TypeAdapter
+
+from studio import types
+from studio.errors import StoreError
+from studio.keys import code_version, fingerprint
+from studio.store import Store, blobs_in
+from tasks.run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class MediaSerializer(Serializer[Any]):
+    """Values of `studio.types` as JSON; reading one back checks that its media is still there."""
+
+    type: Literal["studio-media"] = "studio-media"
+    root: str
+
+    def dumps(self, obj: Any) -> bytes:
+        """The value with the name of its type."""
+        value = TypeAdapter(type(obj)).dump_python(obj, mode="json")
+        return json.dumps({"kind": type(obj).__name__, "value": value}).encode()
+
+    def loads(self, blob: bytes) -> Any:
+        """The value. Raises `StoreError` when a file it names is missing from the store."""
+        data = json.loads(blob)
+        value = TypeAdapter(getattr(types, data["kind"])).validate_python(data["value"])
+        store = Store(Path(self.root))
+        for media in blobs_in(value):
+            if not store.holds(media):
+                raise StoreError(media.sha256, "gone from the store", "The stage runs again")
+        return value
+
+
+def stage(
+    name: str, *, tags: tuple[str, ...], made_by: tuple[str, ...]
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function of values and a `run` a Prefect task called `name`.
+
+    `made_by` names the modules whose source determines the output.
+    """
+
+    def key(_: object, parameters: dict[str, Any]) -> str:
+        values = {name: value for name, value in parameters.items() if name != "run"}
+        return fingerprint(name, code_version(*made_by), values)
+
+    def wrap(work: Callable[P, R]) -> Task[P, R]:
+        return task(
+            name=name,
+            task_run_name=name,
+            tags=[*tags, f"stage:{name}"],
+            cache_key_fn=key,
+            persist_result=True,
+            description=(work.__doc__ or "").splitlines()[0],
+        )(work)
+
+    return wrap
+
+
+def at(run: Run, stage_task: Task[P, R]) -> Task[P, R]:
+    """The stage with its results kept in the store of this run."""
+    return stage_task.with_options(
+        result_storage=run.store.root / "results",
+        result_serializer=MediaSerializer(root=str(run.store.root)),
+    )
