@@ -47,7 +47,8 @@ class MusicCue:
 
     `None` means "not said": the profile decides. `hold_s` is how long it sounds before it fades by
     itself, `file` a recording named in the script instead of words to compose from. Levels are dB
-    relative to the profile's bed.
+    relative to `gain_from`: the speech, or the profile's bed (`MixSpec.bed_db`);
+    `studio.timeline.place_music` turns both into dB relative to the bed.
     """
 
     index: int
@@ -56,6 +57,7 @@ class MusicCue:
     line_no: int
     action: CueAction = "play"
     gain_db: float | None = None
+    gain_from: Literal["speech", "bed"] = "bed"
     fade_in_s: float | None = None
     fade_out_s: float | None = None
     hold_s: float | None = None
@@ -100,6 +102,7 @@ class Script:
     chapters: tuple[ChapterMark, ...]
     notes: str = ""
     warnings: tuple[str, ...] = ()
+    pause_before_s: float = 0.0
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -184,7 +187,9 @@ class MusicTrack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MusicPlacement:
-    """Where a piece sounds on the episode's timeline, all in samples."""
+    """Where a piece sounds on the episode's timeline, all in samples; `gain_db` is relative to
+    `MixSpec.bed_db`.
+    """
 
     cue: int
     start: int
