@@ -1,0 +1,43 @@
+# What a person would guess. `make demo` and `make test` need nothing but Python 3.11+ and make.
+PYTHON ?= python3
+SCRIPT ?= examples/why-gpus-idle.txt
+BIN := .venv/bin
+
+.PHONY: help install extras demo test test-all lint format types serve clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+
+install: $(BIN)/.installed   ## the environment, with what tests need
+
+$(BIN)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+extras: install   ## torch, Coqui TTS, MusicGen, TensorFlow: the CPU builds that are tested together
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements/constraints-cpu.txt --editable '.[coqui,musicgen,avatar,training]'
+
+demo: install   ## an episode from an example script
+	$(BIN)/studio create $(SCRIPT)
+
+test: install   ## the tests: no card, no weights, no network
+	$(BIN)/python -m pytest
+
+test-all: extras   ## with the slow ones and the tiny neural models
+	$(BIN)/python -m pytest -m 'not gpu and not network'
+
+lint: install   ## ruff, the formatter and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install   ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+serve: install   ## a Prefect server that stays, with the right settings
+	$(BIN)/studio serve
+
+clean:   ## remove the environment and everything made here
+	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .hypothesis
