@@ -98,12 +98,8 @@ class Motion:
 
 def gaussians(keypoints: Tensor, grid: Tensor) -> Tensor:
     """Key points (B, K, 3) on a grid (D, H, W, 3) -> unnormalised Gaussians (B, K, D, H, W)."""
-    # Separable: exp(-(x^2 + y^2 + z^2) / 2v) is a product of three vectors per key point.
-    x, y, z = (
-        torch.exp(-0.5 / VARIANCE * (axis - keypoints[..., i, None]).square())
-        for i, axis in enumerate((grid[0, 0, :, 0], grid[0, :, 0, 1], grid[:, 0, 0, 2]))
-    )
-    return z[:, :, :, None, None] * y[:, :, None, :, None] * x[:, :, None, None, :]
+    distance = (grid - keypoints[:, :, None, None, None]).square().sum(dim=-1)
+    return torch.exp(-0.5 / VARIANCE * distance)
 
 
 class DenseMotion(nn.Module):
@@ -126,8 +122,11 @@ class DenseMotion(nn.Module):
         """`squeezed` (1 or B, 4, D, H, W), key points (1 or B, 15, 3) and (B, 15, 3) -> `Motion`."""
         batch, volume = driving.shape[0], squeezed.shape[2:]
         grid = grid_3d(*volume, like=squeezed)
-        shift = F.pad(source - driving, (0, 0, 1, 0))  # the first proposal: no motion
-        proposals = grid + shift[:, :, None, None, None, :]
+        # Eq. 4; the first proposal is the grid itself: no motion. `DOUBT` makes the flow a step function of the mask, so
+        # the operations keep the order in which the weights were trained.
+        source_5d, driving_5d = (keypoints[:, :, None, None, None] for keypoints in (source, driving))
+        still = grid.expand(batch, 1, *grid.shape)
+        proposals = torch.cat((still, grid - driving_5d + source_5d), dim=1)
         moved = F.grid_sample(
             squeezed.expand(batch, -1, -1, -1, -1).repeat_interleave(PROPOSALS, dim=0),
             proposals.flatten(0, 1),
