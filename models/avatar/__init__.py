@@ -1,0 +1,133 @@
+"""Presenters. Two doors: `open_performer` turns a line's sound into motion, `open_painter` draws
+frames from motion.
+
+A weightless engine stores motion, which is small, and the encode draws it as it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.avatar.viseme.presence import Facing
+from studio.errors import EngineUnavailable
+from studio.specs import AvatarEngineName
+from studio.types import EngineInfo, Phoneme, Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineSound:
+    """One line's sound: mono `samples` at `studio.types.SAMPLE_RATE`, full scale ±1, with the times
+    of phonemes and words in samples from its start; `num_frames` at `fps` frames per second are
+    wanted. `seed` is the line's own.
+    """
+
+    samples: NDArray[np.float32]
+    phonemes: tuple[Phoneme, ...]
+    words: tuple[Word, ...]
+    num_frames: int
+    fps: int
+    seed: int
+
+
+class Performer(Protocol):
+    """An engine that turns sound into motion."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine says of itself."""
+
+    def perform(self, line: LineSound) -> NDArray[np.float32]:
+        """The motion of a line: (num_frames, channels); at rest in its last frame."""
+
+
+class Painter(Protocol):
+    """Draws one presenter."""
+
+    @property
+    def size_px(self) -> int:
+        """Width and height of a frame."""
+
+    def paint(self, frame: int) -> NDArray[np.uint8]:
+        """Frame number `frame` of the episode: planes (4, size_px, size_px).
+
+        Y, Cb, Cr (4:4:4, BT.709, limited range) and A, the first three premultiplied by alpha with
+        their offsets: transparent is (0, 0, 0, 0), and a picture behind shows as
+        `planes[:3] + (1 - a / 255) * below`. The same buffer is returned again and again: use it
+        before the next call. Frames may be asked for in any order.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sitting:
+    """Who is drawn, how large, and where it looks.
+
+    `look` is a host's name (`viseme.cast.HOSTS`), perhaps with an outfit ("nova/teal"). `facing`
+    says where the other host stands in the picture. `motion_scale` 0..2 scales the movement of head
+    and brows.
+    """
+
+    look: str
+    size_px: int
+    fps: int
+    seed: int
+    facing: Facing = "front"
+    motion_scale: float = 1.0
+
+
+@contextmanager
+def open_performer(engine: AvatarEngineName) -> Iterator[Performer]:
+    """An engine that makes motion.
+
+    Raises:
+        EngineUnavailable: The engine makes no motion, or is not part of this installation.
+    """
+    match engine:
+        case "viseme":
+            from models.avatar.viseme.performer import VisemePerformer
+
+            yield VisemePerformer()
+        case "still" | "wav2lip" | "sadtalker" | "did_api":
+            raise _absent(engine)
+        case _:
+            assert_never(engine)
+
+
+@contextmanager
+def open_painter(
+    engine: AvatarEngineName,
+    sitting: Sitting,
+    parts: Sequence[tuple[int, NDArray[np.float32]]],
+) -> Iterator[Painter]:
+    """A painter for a whole episode.
+
+    Args:
+        engine: The engine that made the motion.
+        sitting: Who is drawn, and how.
+        parts: (first frame, motion) of every line of this presenter; all other frames show it
+        listening.
+
+    Raises:
+        EngineUnavailable: The engine stores frames, not motion, or is not part of this
+        installation. SettingError: There is no such host or outfit.
+    """
+    match engine:
+        case "viseme":
+            from models.avatar.viseme.performer import paint_host
+
+            yield paint_host(sitting, parts)
+        case "still" | "wav2lip" | "sadtalker" | "did_api":
+            raise _absent(engine)
+        case _:
+            assert_never(engine)
+
+
+def _absent(engine: str) -> EngineUnavailable:
+    return EngineUnavailable(
+        "avatar", f"the engine {engine!r} is not part of this installation", 'Use "viseme".'
+    )

@@ -1,0 +1,299 @@
+"""Vector drawing into premultiplied RGBA layers with numpy and OpenCV alone.
+
+Art is described in *units*: the host's square is 512 units wide and high, y grows downwards. A
+`Canvas` covers a box of that square at some scale (pixels per unit), drawn larger than needed and
+averaged down, which gives clean edges. Every mask is confined to the box of its own shape: a
+drawing of two hundred strokes costs as much as its strokes cover.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+ART_UNITS = 512
+"""Width and height of the host's square in units."""
+
+Points = NDArray[np.float64]
+Grey = NDArray[np.float32]
+
+
+@lru_cache(maxsize=512)
+def rgb_of(hex_colour: str) -> Grey:
+    """`#rrggbb` as three numbers in 0..1 (gamma-encoded, as written)."""
+    value = int(hex_colour[1:], 16)
+    return np.array([value >> 16, (value >> 8) & 255, value & 255], np.float32) / np.float32(255)
+
+
+def mixed(first: str, second: str, share: float) -> str:
+    """`#rrggbb` between two colours; `share` 0 gives the first, 1 the second."""
+    rgb = rgb_of(first) * (1 - share) + rgb_of(second) * share
+    red, green, blue = (int(v) for v in np.round(rgb * 255))
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A colour ramp along a line from `start` to `end` (units), eased at both ends."""
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    first: str
+    last: str
+
+    def at(self, x: Grey, y: Grey) -> Grey:
+        """Colours (h, w, 3) at the positions."""
+        dx, dy = self.end[0] - self.start[0], self.end[1] - self.start[1]
+        t = ((x - self.start[0]) * dx + (y - self.start[1]) * dy) / (dx * dx + dy * dy)
+        return _ramp(t, self.first, self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Radial:
+    """A colour ramp from a centre outwards to an ellipse with radii `rx`, `ry` (units)."""
+
+    centre: tuple[float, float]
+    rx: float
+    ry: float
+    first: str
+    last: str
+
+    def at(self, x: Grey, y: Grey) -> Grey:
+        """Colours (h, w, 3) at the positions."""
+        t = np.hypot((x - self.centre[0]) / self.rx, (y - self.centre[1]) / self.ry)
+        return _ramp(t, self.first, self.last)
+
+
+Ink = str | Linear | Radial
+
+
+def _ramp(t: NDArray[Any], first: str, last: str) -> Grey:
+    t = np.clip(t, 0, 1).astype(np.float32)[..., None]
+    t = t * t * (3 - 2 * t)
+    return np.asarray(rgb_of(first) * (1 - t) + rgb_of(last) * t, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Coverage 0..1 of a shape; `alpha[0, 0]` lies at canvas pixel (`top`, `left`)."""
+
+    top: int
+    left: int
+    alpha: Grey
+
+    def within(self, other: Mask) -> Mask:
+        """The part of this shape that lies in the other."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom = min(self.top + self.alpha.shape[0], other.top + other.alpha.shape[0])
+        right = min(self.left + self.alpha.shape[1], other.left + other.alpha.shape[1])
+        if bottom <= top or right <= left:
+            return Mask(top, left, np.zeros((0, 0), np.float32))
+        a = self.alpha[top - self.top : bottom - self.top, left - self.left : right - self.left]
+        b = other.alpha[
+            top - other.top : bottom - other.top, left - other.left : right - other.left
+        ]
+        return Mask(top, left, a * b)
+
+
+class Canvas:
+    """A layer that covers `box` = (x0, y0, x1, y1) in units at `scale` pixels per unit."""
+
+    def __init__(self, box: tuple[float, float, float, float], scale: float) -> None:
+        # At 512 px a line of one unit needs 3x3 samples a pixel; large pictures need fewer.
+        self.samples = max(1, int(np.ceil(2.4 / scale)))
+        self.left, self.top = int(np.floor(box[0] * scale)), int(np.floor(box[1] * scale))
+        self.width = int(np.ceil(box[2] * scale)) - self.left
+        self.height = int(np.ceil(box[3] * scale)) - self.top
+        self._density = scale * self.samples
+        self._origin = np.array([self.left, self.top], np.float64) / scale
+        shape = (self.height * self.samples, self.width * self.samples)
+        self._rgba = np.zeros((*shape, 4), np.float32)
+
+    def shape(self, points: ArrayLike, blur: float = 0.0) -> Mask:
+        """The inside of a closed outline, its edge softened by `blur` units (std. deviation)."""
+        pixels = (np.asarray(points, np.float64) - self._origin) * self._density
+        sigma = blur * self._density
+        pad = int(np.ceil(3 * sigma)) + 2
+        height, width = self._rgba.shape[:2]
+        left, top = np.maximum(np.floor(pixels.min(0)).astype(int) - pad, 0)
+        right = min(int(np.ceil(pixels[:, 0].max())) + pad, width)
+        bottom = min(int(np.ceil(pixels[:, 1].max())) + pad, height)
+        if right <= left or bottom <= top:
+            return Mask(0, 0, np.zeros((0, 0), np.float32))
+        coverage = np.zeros((bottom - top, right - left), np.uint8)
+        # OpenCV takes the outline as fixed point numbers with four fractional bits.
+        fixed = np.round((pixels - [left, top]) * 16).astype(np.int32)
+        cv2.fillPoly(coverage, [fixed], 255, cv2.LINE_AA, shift=4)
+        return Mask(int(top), int(left), _blurred(coverage, sigma))
+
+    def stroke(
+        self,
+        points: ArrayLike,
+        width: float,
+        blur: float = 0.0,
+        taper: tuple[Sequence[float], Sequence[float]] | None = None,
+    ) -> Mask:
+        """An open line `width` units thick; `taper` scales it: (positions in 0..1, factors)."""
+        line = np.asarray(points, np.float64)
+        along = np.gradient(line, axis=0)
+        along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
+        across = np.stack([-along[:, 1], along[:, 0]], 1)
+        half = np.full(len(line), width / 2)
+        if taper is not None:
+            half *= np.interp(np.linspace(0, 1, len(line)), taper[0], taper[1])
+        sides = across * half[:, None]
+        return self.shape(np.concatenate([line + sides, (line - sides)[::-1]]), blur)
+
+    def glow(self, x: float, y: float, rx: float, ry: float) -> Mask:
+        """A Gaussian spot with standard deviations `rx`/sqrt 2 and `ry`/sqrt 2 units."""
+        reach = self.shape([(x - 2.6 * rx, y - 2.6 * ry), (x + 2.6 * rx, y + 2.6 * ry)])
+        xx, yy = self._positions(reach)
+        spot = np.exp(-(((xx - x) / rx) ** 2) - ((yy - y) / ry) ** 2)
+        return Mask(reach.top, reach.left, spot.astype(np.float32))
+
+    def painted(self) -> Mask:
+        """What is opaque so far, as a mask to stay inside of."""
+        return Mask(0, 0, self._rgba[..., 3].copy())
+
+    def put(self, mask: Mask, ink: Ink, alpha: float = 1.0, clip: Mask | None = None) -> None:
+        """Paint over what is there, where `mask` (and `clip`, if given) covers."""
+        if clip is not None:
+            mask = mask.within(clip)
+        if mask.alpha.size == 0:
+            return
+        height, width = mask.alpha.shape
+        into = self._rgba[mask.top : mask.top + height, mask.left : mask.left + width]
+        cover = (mask.alpha * np.float32(alpha))[..., None]
+        rgb = rgb_of(ink) if isinstance(ink, str) else ink.at(*self._positions(mask))
+        into[..., :3] += (rgb - into[..., :3]) * cover
+        into[..., 3:] += (1 - into[..., 3:]) * cover
+
+    def cut(self, mask: Mask) -> None:
+        """Make transparent where the mask covers."""
+        height, width = mask.alpha.shape
+        self._rgba[mask.top : mask.top + height, mask.left : mask.left + width] *= (
+            1 - mask.alpha[..., None]
+        )
+
+    def rgba(self) -> Grey:
+        """The layer (height, width, 4) at its final size, premultiplied, 0..1."""
+        if self.samples == 1:
+            return self._rgba
+        size = (self.width, self.height)
+        return np.asarray(
+            cv2.resize(self._rgba, size, interpolation=cv2.INTER_AREA), dtype=np.float32
+        )
+
+    def _positions(self, mask: Mask) -> tuple[Grey, Grey]:
+        height, width = mask.alpha.shape
+        x = (np.arange(width, dtype=np.float32) + mask.left + 0.5) / self._density
+        y = (np.arange(height, dtype=np.float32) + mask.top + 0.5) / self._density
+        return (
+            (x + self._origin[0]).astype(np.float32)[None, :],
+            (y + self._origin[1]).astype(np.float32)[:, None],
+        )
+
+
+def _blurred(coverage: NDArray[np.uint8], sigma: float) -> Grey:
+    """Gaussian blur in 0..1; wide blurs run on a reduced copy, where they cost as little as narrow
+    ones.
+    """
+    if sigma <= 0:
+        return coverage.astype(np.float32) / np.float32(255)
+    step = max(1, int(sigma / 3))
+    height, width = coverage.shape
+    small = coverage
+    if step > 1:
+        reduced = (max(1, width // step), max(1, height // step))
+        small = np.asarray(cv2.resize(coverage, reduced, interpolation=cv2.INTER_AREA), np.uint8)
+    soft = np.asarray(
+        cv2.GaussianBlur(
+            small, (0, 0), sigma * small.shape[1] / width, borderType=cv2.BORDER_REPLICATE
+        )
+    ).astype(np.float32)
+    if step > 1:
+        soft = np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR))
+    return soft / np.float32(255)
+
+
+_TOKEN = re.compile(r"[MLCQ]|-?\d+\.?\d*")
+
+
+@lru_cache(maxsize=1024)
+def outline(drawing: str) -> Points:
+    """Points (n, 2) along a path in SVG's notation: absolute M, L, C and Q commands; it closes by
+    itself.
+    """
+    points: list[NDArray[np.float64]] = []
+    command = "M"
+    here = np.zeros(2)
+    numbers: list[float] = []
+    needed = {"M": 2, "L": 2, "C": 6, "Q": 4}
+    for token in _TOKEN.findall(drawing):
+        if token in needed:
+            command = token
+            continue
+        numbers.append(float(token))
+        if len(numbers) == needed[command]:
+            knots = np.array(numbers).reshape(-1, 2)
+            points.append(knots if command in "ML" else bezier(np.vstack([here, knots])))
+            here = knots[-1]
+            numbers = []
+    return np.concatenate(points)
+
+
+def bezier(knots: ArrayLike, num_points: int = 20) -> Points:
+    """A Bezier curve of second or third degree by its control points, its start left out."""
+    p = np.asarray(knots, np.float64)
+    t = np.linspace(0, 1, num_points + 1)[1:, None]
+    s = 1 - t
+    if len(p) == 3:
+        return np.asarray(s * s * p[0] + 2 * s * t * p[1] + t * t * p[2])
+    return np.asarray(s**3 * p[0] + 3 * s * s * t * p[1] + 3 * s * t * t * p[2] + t**3 * p[3])
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, turn_deg: float = 0.0) -> Points:
+    """The outline of an ellipse in 64 points."""
+    t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    c, s = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
+    u, v = rx * np.cos(t), ry * np.sin(t)
+    return np.stack([x + u * c - v * s, y + u * s + v * c], 1)
+
+
+def through(points: ArrayLike, closed: bool = True, num_points: int = 12) -> Points:
+    """A Catmull-Rom spline through the points, `num_points` a piece."""
+    p = np.asarray(points, np.float64)
+    before, after, beyond = (np.roll(p, k, axis=0) for k in (1, -1, -2))
+    if not closed:
+        before[0], after[-1], beyond[-1], beyond[-2] = p[0], p[-1], p[-1], p[-1]
+    t = np.linspace(0, 1, num_points, endpoint=False)[None, :, None]
+    a, b, c, d = (q[:, None, :] for q in (before, p, after, beyond))
+    curve = 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t**3
+    )
+    if not closed:
+        curve = curve[:-1]
+    flat = curve.reshape(-1, 2)
+    return flat if closed else np.concatenate([flat, p[-1:]])
+
+
+def mirrored(half: ArrayLike, centre_x: float = ART_UNITS / 2) -> Points:
+    """A closed outline from its right half, given from top to bottom as (distance from the middle,
+    y).
+    """
+    right = np.asarray(half, np.float64) * [1, 1] + [centre_x, 0]
+    left = right[::-1] * [-1, 1] + [2 * centre_x, 0]
+    keep = left[(left[:, 0] < centre_x - 1e-6)]
+    return np.concatenate([right, keep])
+
+
+def shifted(points: Points, dx: float, dy: float) -> Points:
+    """The points, moved by (dx, dy) units."""
+    return np.asarray(points + np.array([dx, dy]))

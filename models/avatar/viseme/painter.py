@@ -1,0 +1,238 @@
+"""Draws a host, frame by frame: sprites onto the head, one warp for the head's turn, layers over
+one another.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.avatar.viseme.canvas import ART_UNITS, Canvas
+from models.avatar.viseme.cast import Host
+from models.avatar.viseme.gaze import draw_eyes
+from models.avatar.viseme.hair import draw_back
+from models.avatar.viseme.head import draw_glasses, draw_head
+from models.avatar.viseme.idle import Pose
+from models.avatar.viseme.lips import draw_mouth
+from models.avatar.viseme.microphone import draw_microphone
+from models.avatar.viseme.planes import Layer, blend, cropped, to_yuva
+from models.avatar.viseme.torso import draw_torso
+
+MOUTH_STEPS = (16, 4, 4, 3, 3, 3, 2)
+"""Steps per mouth channel that get a sprite of their own; the jaw between them moves continuously.
+"""
+
+_BLINK_STEPS, _LOOK_STEPS = 6, (7, 4)
+
+SPRITE_CACHE_MIB = 32
+"""Sprites kept; an hour of talk draws some 900 states of a mouth, 28 MiB at 512 px."""
+
+_HEAD_MARGIN = 16
+"""Units around the head that its turn may reach into."""
+
+_PIVOT = (256.0, 330.0)
+"""The base of the neck: the head tilts around it."""
+
+_JAW_UNITS = 11.0
+"""The chin's drop at full openness."""
+
+_TURN_UNITS, _NOD_UNITS = 11.0, 9.0
+"""How far the nearest point of the face (depth 1) travels for a yaw or pitch of 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A layer and where its corner lies in the frame, in pixels."""
+
+    layer: Layer
+    left: int
+    top: int
+
+
+class _Sprites:
+    """The most recently used sprites, within a fixed amount of memory."""
+
+    def __init__(self, limit_mib: float) -> None:
+        self._kept: OrderedDict[Hashable, _Piece] = OrderedDict()
+        self._left_bytes = int(limit_mib * 2**20)
+
+    def get(self, key: Hashable, draw: Callable[[], Canvas]) -> _Piece:
+        """The sprite of that key, drawn if it is not kept."""
+        piece = self._kept.get(key)
+        if piece is not None:
+            self._kept.move_to_end(key)
+            return piece
+        piece = _piece(draw())
+        self._kept[key] = piece
+        self._left_bytes -= piece.layer.nbytes
+        while self._left_bytes < 0 and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._left_bytes += oldest.layer.nbytes
+        return piece
+
+
+def _piece(canvas: Canvas) -> _Piece:
+    return _Piece(*cropped(to_yuva(canvas.rgba()), canvas.left, canvas.top))
+
+
+class HostPainter:
+    """A drawn host at one size. `mirrored` puts the microphone on the other side."""
+
+    def __init__(self, host: Host, size_px: int, *, mirrored: bool = False) -> None:
+        self.size_px = size_px
+        self._host, self._scale = host, size_px / ART_UNITS
+        self._frame = np.zeros((size_px, size_px, 4), np.uint8)
+        self._planes = np.zeros((4, size_px, size_px), np.uint8)
+        self._sprites = _Sprites(SPRITE_CACHE_MIB)
+        scale = self._scale
+        self._back, self._torso = _piece(draw_back(host, scale)), _piece(draw_torso(host, scale))
+        self._glasses = _piece(draw_glasses(host, scale)) if host.glasses != "none" else None
+        self._microphone = _piece(draw_microphone(host.palette.accent, scale))
+        if mirrored:
+            layer = np.ascontiguousarray(self._microphone.layer[:, ::-1])
+            left = size_px - self._microphone.left - layer.shape[1]
+            self._microphone = _Piece(layer, left, self._microphone.top)
+        self._head = _with_margin(_piece(draw_head(host, scale)), int(_HEAD_MARGIN * scale))
+        self._work = np.empty_like(self._head.layer)
+        self._fields = _fields(host, self._head, scale)
+
+    def paint(self, pose: Pose, mouth: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The host in a pose with its mouth in a state: planes (4, size_px, size_px), valid until
+        the next call.
+        """
+        frame, scale = self._frame, self._scale
+        frame[:] = 0
+        sway, lift = pose.yaw * scale, pose.breath * scale
+        if self._host.hair == "bob":
+            self._shift(
+                self._back, -4 * sway + pose.roll * scale, 1.1 * lift - pose.pitch * scale, 0.0
+            )
+        self._shift(self._torso, 1.4 * sway, 0.0, 0.008 * pose.breath)
+        blend(frame, self._turned_head(pose, mouth), self._head.left, self._head.top)
+        blend(frame, self._microphone.layer, self._microphone.left, self._microphone.top)
+        cv2.mixChannels([frame], list(self._planes), [0, 0, 1, 1, 2, 2, 3, 3])
+        return self._planes
+
+    def _shift(self, piece: _Piece, dx: float, dy: float, grow: float) -> None:
+        """Put a piece, moved by a fraction of pixels and grown from its lower middle."""
+        height, width = piece.layer.shape[:2]
+        matrix = np.array(
+            [[1 + grow, 0, dx - grow * width / 2], [0, 1 + grow, dy - grow * height]], np.float32
+        )
+        moved = cv2.warpAffine(piece.layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
+        blend(self._frame, np.asarray(moved, np.uint8), piece.left, piece.top)
+
+    def _turned_head(self, pose: Pose, mouth: NDArray[np.float32]) -> Layer:
+        work, head = self._work, self._head
+        np.copyto(work, head.layer)
+        for sprite in (self._eyes(pose), self._mouth(mouth), self._glasses):
+            if sprite is not None:
+                blend(work, sprite.layer, sprite.left - head.left, sprite.top - head.top)
+        map_x, map_y = self._fields.maps(pose, float(mouth[0]), self._scale)
+        turned = cv2.remap(work, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        return np.asarray(turned, np.uint8)
+
+    def _eyes(self, pose: Pose) -> _Piece:
+        blink = round(pose.blink * _BLINK_STEPS)
+        # Shut eyes look nowhere.
+        x, y = (
+            (0, 0)
+            if blink >= _BLINK_STEPS - 1
+            else (round(pose.look_x * _LOOK_STEPS[0]), round(pose.look_y * _LOOK_STEPS[1]))
+        )
+        return self._sprites.get(
+            ("eyes", blink, x, y),
+            lambda: draw_eyes(
+                self._host,
+                blink / _BLINK_STEPS,
+                x / _LOOK_STEPS[0],
+                y / _LOOK_STEPS[1],
+                self._scale,
+            ),
+        )
+
+    def _mouth(self, mouth: NDArray[np.float32]) -> _Piece:
+        steps = [round(float(v) * n) for v, n in zip(mouth, MOUTH_STEPS, strict=True)]
+        if steps[0] == 0 and steps[4] == 0:
+            # Closed lips hide teeth and tongue.
+            steps[5] = steps[6] = 0
+        state = [step / n for step, n in zip(steps, MOUTH_STEPS, strict=True)]
+        return self._sprites.get(
+            ("mouth", *steps), lambda: draw_mouth(self._host, state, self._scale)
+        )
+
+
+def _with_margin(piece: _Piece, margin: int) -> _Piece:
+    edges = ((margin, margin), (margin, margin), (0, 0))
+    return _Piece(np.pad(piece.layer, edges), piece.left - margin, piece.top - margin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """Where each pixel of the turned head comes from, as sums of fixed fields.
+
+    `depth` is the face's relief (0 at the plane of the neck, about 0.8 at the nose, negative
+    behind), `jaw` how far a point follows the chin, `brow` how far it follows the brows. `x` and
+    `y` are pixel positions relative to the pivot.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    jaw: NDArray[np.float32]
+    brow: NDArray[np.float32]
+    pivot: tuple[float, float]
+    brow_units: float
+
+    def maps(
+        self, pose: Pose, opened: float, scale: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The two maps for `cv2.remap`: the inverse of turn, nod, tilt, jaw and brows."""
+        angle = np.deg2rad(pose.roll * 1.5)
+        c, s = float(np.cos(angle)), float(np.sin(angle))
+        dx = (pose.yaw * 1.5 + pose.roll) * scale
+        dy = (pose.pitch * 1.6 - pose.breath * 1.8) * scale
+        x, y = self.x - np.float32(dx), self.y - np.float32(dy)
+        px, py = self.pivot
+        map_x = np.add(x[None, :] * np.float32(c), (y * np.float32(s) + np.float32(px))[:, None])
+        map_y = np.add((x * np.float32(-s))[None, :], (y * np.float32(c) + np.float32(py))[:, None])
+        cv2.scaleAdd(self.depth, -pose.yaw * _TURN_UNITS * scale, map_x, dst=map_x)
+        cv2.scaleAdd(self.depth, -pose.pitch * _NOD_UNITS * scale, map_y, dst=map_y)
+        cv2.scaleAdd(self.jaw, -opened * _JAW_UNITS * scale, map_y, dst=map_y)
+        cv2.scaleAdd(self.brow, pose.brow * self.brow_units * scale, map_y, dst=map_y)
+        return map_x, map_y
+
+
+def _fields(host: Host, head: _Piece, scale: float) -> _Fields:
+    height, width = head.layer.shape[:2]
+    columns = (np.arange(width, dtype=np.float32) + head.left + 0.5) / scale
+    rows = (np.arange(height, dtype=np.float32) + head.top + 0.5) / scale
+    x, y = columns[None, :], rows[:, None]
+    f = host.face
+    skull = np.sqrt(np.clip(1 - ((x - 256) / 112) ** 2 - ((y - 208) / 138) ** 2, 0, 1))
+    skull = np.asarray(cv2.GaussianBlur(skull.astype(np.float32), (0, 0), 5 * scale))
+    nose = np.exp(-(((x - 256) / 16) ** 2) - ((y - 238) / 20) ** 2)
+    # The pivot's plane lies a third of the way into the skull: what is behind it turns the other
+    # way.
+    depth = skull + 0.16 * nose - 0.34
+    below = np.clip((y - f.mouth_y + 4) / (f.chin_y - f.mouth_y + 1), 0, 1)
+    jaw = below * below * (3 - 2 * below) * np.exp(-(((x - 256) / 62) ** 2))
+    jaw = jaw * np.clip((f.chin_y + 50 - y) / 44, 0, 1)
+    brow = np.exp(-(((y - f.brow_y) / 12) ** 2)) * np.exp(-(((x - 256) / 60) ** 4))
+    soft = cv2.GaussianBlur(jaw.astype(np.float32), (0, 0), 4 * scale)
+    pivot = (_PIVOT[0] * scale - head.left, _PIVOT[1] * scale - head.top)
+    return _Fields(
+        x=(np.arange(width, dtype=np.float32) - np.float32(pivot[0])),
+        y=(np.arange(height, dtype=np.float32) - np.float32(pivot[1])),
+        depth=depth.astype(np.float32),
+        jaw=np.asarray(soft, np.float32),
+        brow=brow.astype(np.float32),
+        pivot=pivot,
+        # Glasses stand still while brows move: behind lenses they move less.
+        brow_units=5.5 if host.glasses == "none" else 2.5,
+    )
