@@ -1,0 +1,1 @@
+"""What comes out of an engine: arrays in, arrays out; no files, no flows, no profiles."""
