@@ -101,6 +101,15 @@ class Mask:
         ]
         return Mask(top, left, a * b)
 
+    def without(self, other: Mask) -> Mask:
+        """The part of this shape that lies outside the other."""
+        alpha = self.alpha.copy()
+        shared = Mask(self.top, self.left, np.ones_like(alpha)).within(other)
+        height, width = shared.alpha.shape
+        top, left = shared.top - self.top, shared.left - self.left
+        alpha[top : top + height, left : left + width] *= 1 - shared.alpha
+        return Mask(self.top, self.left, alpha)
+
 
 class Canvas:
     """A layer that covers `box` = (x0, y0, x1, y1) in units at `scale` pixels per unit."""

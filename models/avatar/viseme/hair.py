@@ -342,4 +342,4 @@ def _bald(canvas: Canvas, host: Host, face: Mask) -> None:
                 (256 + side * 77, 184),
             ]
         )
-        canvas.put(canvas.shape(temple, 2.2), p.hair, 0.85)
+        canvas.put(canvas.shape(temple, 2.2), p.hair, 0.85, face)

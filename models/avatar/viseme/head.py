@@ -171,51 +171,49 @@ def _beard(canvas: Canvas, host: Host, face: Mask) -> None:
     p, f = host.palette, host.face
     half = max(dx for dx, _ in f.half)
     full = host.beard == "full"
-    fall = 13.0 if full else 3.0
-    jaw = [
-        (half + 1, f.eye_y + 16),
+    fall = 13.0 if full else 2.5
+    edge = [
+        (0, 214),
+        (half - 20, 214),
+        (half + 1, f.eye_y + 12),
         (half + 1 + fall * 0.2, 248),
         (half - 8 + fall * 0.4, 274),
         (half - 27 + fall * 0.5, 303 + fall * 0.5),
         (27, f.chin_y + fall * 0.9),
-        (0, f.chin_y + 2 + fall),
+        (0, f.chin_y + 1 + fall),
     ]
-    inner = [
-        (0, f.mouth_y - 20),
-        (17, f.mouth_y - 19),
-        (36, f.mouth_y - 9),
-        (half - 32, 258),
-        (half - 13, 240),
-        (half - 6, f.eye_y + 16),
+    cheeks = [
+        (0, 190),
+        (half - 7, 196),
+        (half - 7, f.eye_y + 18),
+        (half - 14, 240),
+        (half - 33, 257),
+        (37, f.mouth_y - 10),
+        (18, f.mouth_y - 18),
+        (0, f.mouth_y - 18),
     ]
-    right = [(256 + dx, y) for dx, y in jaw] + [(256 + dx, y) for dx, y in inner]
-    left = [(512 - x, y) for x, y in right]
-    shape_right, shape_left = canvas.shape(through(right), 1.6), canvas.shape(through(left), 1.6)
-    strength = 0.96 if full else 0.80
+    outer = canvas.shape(through(mirrored(edge)), 0.8)
+    hair = outer.without(canvas.shape(through(mirrored(cheeks)), 2.2))
     ramp = Linear((0, 230), (0, f.chin_y + fall), mixed(p.hair, p.skin_shade, 0.15), p.hair)
-    for mask in (shape_left, shape_right):
-        canvas.put(mask, ramp, strength)
-    canvas.put(shape_left, p.hair_light, 0.25)
-    for side, mask in ((-1, shape_left), (1, shape_right)):
-        for k in range(26):
-            t = k / 25
-            x = 256 + side * (4 + (half - 10) * t)
-            y = f.chin_y + fall - 4 - (f.chin_y + fall - 246) * t**1.9
-            for rise in (24, 9):
+    canvas.put(hair, ramp, 0.97 if full else 0.84)
+    lit = outline(f"M 160 200 L 236 240 L 250 {f.chin_y + 20} L 180 330 Z")
+    canvas.put(canvas.shape(lit, 14), p.hair_light, 0.35, hair)
+    dark = outline(f"M 352 200 L 300 260 L 268 {f.chin_y + 24} L 340 330 Z")
+    canvas.put(canvas.shape(dark, 14), mixed(p.hair, "#000000", 0.4), 0.30, hair)
+    reach = max(half - 2 + fall * 0.3, half)
+    for side in (-1, 1):
+        for k in range(34):
+            t = k / 33
+            x = 256 + side * (2 + reach * t)
+            y = f.chin_y + fall - (f.chin_y + fall - 244) * t**2.6
+            for rise in (44, 32, 21, 11, 2):
                 strand = outline(
-                    f"M {x - side * 3:.2f} {y - rise:.2f} C {x - side * 2:.2f} "
-                    f"{y - rise * 0.7:.2f} {x:.2f} {y - rise * 0.4:.2f} "
-                    f"{x + side * 1.5:.2f} {y:.2f}"
+                    f"M {x - side * 4:.2f} {y - rise:.2f} C {x - side * 3:.2f} {y - rise + 5:.2f} "
+                    f"{x - side:.2f} {y - rise + 9:.2f} {x - side * 0.5:.2f} {y - rise + 15:.2f}"
                 )
-                canvas.put(
-                    canvas.stroke(strand, 1.5, 0.5, ([0, 0.5, 1], [0.2, 1, 0.2])),
-                    p.hair_shine if (k + rise) % 3 else p.hair_light,
-                    0.42,
-                    mask,
-                )
-    if not full:
-        # The cheek's skin shows through the upper edge of short hair.
-        canvas.put(canvas.shape(ellipse(256, f.mouth_y - 26, 52, 13), 8), p.skin, 0.35, face)
+                ink = p.hair_shine if (k + rise) % 3 else p.hair_light
+                stroke = canvas.stroke(strand, 1.4, 0.5, ([0, 0.5, 1], [0.2, 1, 0.2]))
+                canvas.put(stroke, ink, 0.36, hair)
 
 
 def _headphones(canvas: Canvas, host: Host) -> None:

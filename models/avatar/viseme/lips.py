@@ -193,7 +193,8 @@ def _inside(canvas: Canvas, lips: _Lips, state: Sequence[float]) -> None:
         lower = _between(shifted(lips.inner_bottom, 0, 1), shifted(lips.inner_bottom, 0, -3.0))
         row = canvas.shape(lower, 0.5).within(_middle(canvas, lips.half_width * 0.58))
         canvas.put(row, _TOOTH_SHADE, 0.5, cavity)
-    canvas.put(canvas.stroke(lips.inner_top, 3.0, 1.1), "#12040a", 0.5, cavity)
+    lip_shade = min(0.5, 0.15 + 0.05 * lips.gap)
+    canvas.put(canvas.stroke(lips.inner_top, 3.0, 1.1), "#12040a", lip_shade, cavity)
 
 
 def _upper_teeth(canvas: Canvas, lips: _Lips, share: float, cavity: Mask) -> None:

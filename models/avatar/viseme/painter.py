@@ -20,7 +20,7 @@ from models.avatar.viseme.head import draw_glasses, draw_head
 from models.avatar.viseme.idle import Pose
 from models.avatar.viseme.lips import draw_mouth
 from models.avatar.viseme.microphone import draw_microphone
-from models.avatar.viseme.planes import Layer, blend, cropped, to_yuva
+from models.avatar.viseme.planes import Layer, blend, cropped, see_through, to_yuva
 from models.avatar.viseme.torso import draw_torso
 
 MOUTH_STEPS = (16, 4, 4, 3, 3, 3, 2)
@@ -52,6 +52,11 @@ class _Piece:
     layer: Layer
     left: int
     top: int
+    remains: Layer | None = None
+
+    def onto(self, below: Layer, left: int = 0, top: int = 0) -> None:
+        """Blend it over a layer whose own corner lies at (`left`, `top`)."""
+        blend(below, self.layer, self.left - left, self.top - top, self.remains)
 
 
 class _Sprites:
@@ -67,12 +72,12 @@ class _Sprites:
         if piece is not None:
             self._kept.move_to_end(key)
             return piece
-        piece = _piece(draw())
+        piece = _ready(_piece(draw()))
         self._kept[key] = piece
-        self._left_bytes -= piece.layer.nbytes
+        self._left_bytes -= 2 * piece.layer.nbytes
         while self._left_bytes < 0 and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
-            self._left_bytes += oldest.layer.nbytes
+            self._left_bytes += 2 * oldest.layer.nbytes
         return piece
 
 
@@ -80,23 +85,25 @@ def _piece(canvas: Canvas) -> _Piece:
     return _Piece(*cropped(to_yuva(canvas.rgba()), canvas.left, canvas.top))
 
 
+def _ready(piece: _Piece) -> _Piece:
+    """The piece with its see-through part worked out, for what is blended more than once."""
+    return _Piece(piece.layer, piece.left, piece.top, see_through(piece.layer))
+
+
 class HostPainter:
     """A drawn host at one size. `mirrored` puts the microphone on the other side."""
 
     def __init__(self, host: Host, size_px: int, *, mirrored: bool = False) -> None:
-        self.size_px = size_px
-        self._host, self._scale = host, size_px / ART_UNITS
-        self._frame = np.zeros((size_px, size_px, 4), np.uint8)
-        self._planes = np.zeros((4, size_px, size_px), np.uint8)
-        self._sprites = _Sprites(SPRITE_CACHE_MIB)
-        scale = self._scale
-        self._back, self._torso = _piece(draw_back(host, scale)), _piece(draw_torso(host, scale))
-        self._glasses = _piece(draw_glasses(host, scale)) if host.glasses != "none" else None
-        self._microphone = _piece(draw_microphone(host.palette.accent, scale))
-        if mirrored:
+        self.size_px = size_px self._host, self._scale = host, size_px / ART_UNITS self._frame =
+        np.zeros((size_px, size_px, 4), np.uint8) self._planes = np.zeros((4, size_px, size_px),
+        np.uint8) self._sprites = _Sprites(SPRITE_CACHE_MIB) scale = self._scale self._back,
+        self._torso = _piece(draw_back(host, scale)), _piece(draw_torso(host, scale))
+        self._glasses = _ready(_piece(draw_glasses(host, scale))) if host.glasses != "none" else
+        None self._microphone = _piece(draw_microphone(host.palette.accent, scale)) if mirrored:
             layer = np.ascontiguousarray(self._microphone.layer[:, ::-1])
             left = size_px - self._microphone.left - layer.shape[1]
             self._microphone = _Piece(layer, left, self._microphone.top)
+        self._microphone = _ready(self._microphone)
         self._head = _with_margin(_piece(draw_head(host, scale)), int(_HEAD_MARGIN * scale))
         self._work = np.empty_like(self._head.layer)
         self._fields = _fields(host, self._head, scale)
@@ -114,8 +121,8 @@ class HostPainter:
             )
         self._shift(self._torso, 1.4 * sway, 0.0, 0.008 * pose.breath)
         blend(frame, self._turned_head(pose, mouth), self._head.left, self._head.top)
-        blend(frame, self._microphone.layer, self._microphone.left, self._microphone.top)
-        cv2.mixChannels([frame], list(self._planes), [0, 0, 1, 1, 2, 2, 3, 3])
+        self._microphone.onto(frame)
+        cv2.split(frame, list(self._planes))
         return self._planes
 
     def _shift(self, piece: _Piece, dx: float, dy: float, grow: float) -> None:
@@ -132,7 +139,7 @@ class HostPainter:
         np.copyto(work, head.layer)
         for sprite in (self._eyes(pose), self._mouth(mouth), self._glasses):
             if sprite is not None:
-                blend(work, sprite.layer, sprite.left - head.left, sprite.top - head.top)
+                sprite.onto(work, head.left, head.top)
         map_x, map_y = self._fields.maps(pose, float(mouth[0]), self._scale)
         turned = cv2.remap(work, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return np.asarray(turned, np.uint8)

@@ -51,19 +51,24 @@ def to_rgb(layer: Layer, below_rgb: tuple[int, int, int]) -> NDArray[np.uint8]:
     return np.clip(rgb * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def blend(below: Layer, layer: Layer, left: int, top: int) -> None:
+def see_through(layer: Layer) -> Layer:
+    """255 - alpha, once for each of the four channels: how much of what is below remains."""
+    return np.asarray(cv2.merge([cv2.bitwise_not(cv2.extractChannel(layer, 3))] * 4), np.uint8)
+
+
+def blend(below: Layer, layer: Layer, left: int, top: int, remains: Layer | None = None) -> None:
     """Put a premultiplied layer over another in place, its corner at (`left`, `top`); what hangs
-    over is cut.
+    over is cut. `remains` is `see_through(layer)` where it is known already.
     """
     x0, y0 = max(left, 0), max(top, 0)
     x1 = min(left + layer.shape[1], below.shape[1])
     y1 = min(top + layer.shape[0], below.shape[0])
     if x1 <= x0 or y1 <= y0:
         return
-    source = layer[y0 - top : y1 - top, x0 - left : x1 - left]
-    into = below[y0:y1, x0:x1]
-    through = cv2.bitwise_not(cv2.extractChannel(source, 3))
-    kept = cv2.multiply(into, cv2.merge([through] * 4), scale=1 / 255)
+    part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+    source, into = layer[part], below[y0:y1, x0:x1]
+    through = see_through(source) if remains is None else remains[part]
+    kept = cv2.multiply(into, through, scale=1 / 255)
     cv2.add(kept, source, dst=into)
 
 

@@ -46,14 +46,11 @@ def _neck(canvas: Canvas, host: Host) -> None:
     p, half = host.palette, host.neck_half_width
     left, right = 256 - half, 256 + half
     column = outline(
-        f"M {left} 264 C {left} 310 {left - 4} 330 {left - 28} 352 L {right + 28} 352 "
-        f"C {right + 4} 330 {right} 310 {right} 264 Z"
-    )
-    canvas.put(canvas.shape(column), Linear((left, 0), (right, 0), p.skin_shade, p.skin))
-    chest = through([(left - 20, 350), (256, 392), (right + 20, 350), (right, 330), (left, 330)])
-    canvas.put(canvas.shape(chest), p.skin)
-    drawn = canvas.painted()
-    canvas.put(
+        f"M {left} 264 C {left} 310 {left - 2} 330 {left - 12} 352 L {right + 12} 352 "
+        f"C {right + 2} 330 {right} 310 {right} 264 Z"
+    ) canvas.put(canvas.shape(column), Linear((left, 0), (right, 0), p.skin_shade, p.skin)) chest
+    = through([(left - 8, 350), (256, 392), (right + 8, 350), (right - 2, 330), (left + 2, 330)])
+    canvas.put(canvas.shape(chest), p.skin) drawn = canvas.painted() canvas.put(
         canvas.shape(ellipse(252, host.face.chin_y - 3, half + 10, 30), 7), p.skin_deep, 0.62, drawn
     )
     for side in (-1, 1):
@@ -208,7 +205,7 @@ def _blazer(canvas: Canvas, host: Host) -> None:
     cloth = _cloth(canvas, host)
     shirt = outline(
         f"M {256 - n - 6} 352 C {256 - n + 4} 378 {256 + n - 4} 378 "
-        f"{256 + n + 6} 352 L 300 560 L 212 560 Z"
+        f"{256 + n + 6} 352 L 268 560 L 244 560 Z"
     )
     inside = canvas.shape(shirt).within(cloth)
     canvas.put(inside, Linear((0, 360), (0, 540), p.under, mixed(p.under, p.top_shade, 0.30)))
@@ -245,9 +242,6 @@ def _blazer(canvas: Canvas, host: Host) -> None:
         first = p.top_light if side < 0 else p.top
         canvas.put(mask, Linear((256 + side * 70, 350), (256 + side * 20, 540), first, p.top_shade))
         canvas.put(canvas.stroke(lapel, 1.2, 0.4), p.top_light, 0.35, mask)
-    canvas.put(
-        canvas.stroke(outline("M 244 366 C 250 384 262 384 268 366"), 1.4, 0.2), p.accent, 0.9
-    )
     canvas.put(canvas.shape(ellipse(256, 383, 3.4, 3.8)), p.accent)
     for side in (-1, 1):
         chain = outline(
