@@ -5,6 +5,7 @@ Arrays are float32 with full scale at ±1: mono `(num_samples,)`, stereo `(num_s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def decibels(amplitude: float) -> float:
 
 
 def resample(samples: Samples, from_rate: int, to_rate: int = SAMPLE_RATE) -> Samples:
-    """Mono or stereo `samples` at another rate, `round(n * to / from)` of them, by libswresample."""
+    """Mono or stereo samples at another rate, `round(n * to / from)` of them, by libswresample.
+
+    A sound too short to fill the filter (a few samples) comes out as silence of the right length.
+    """
     if from_rate == to_rate:
         return samples
     wanted = round(len(samples) * to_rate / from_rate)
@@ -52,7 +56,8 @@ def resample(samples: Samples, from_rate: int, to_rate: int = SAMPLE_RATE) -> Sa
     frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
     frame.sample_rate = from_rate
     parts = [f.to_ndarray() for f in (*resampler.resample(frame), *resampler.resample(None))]
-    out = np.concatenate(parts, axis=1).reshape(-1, 2 if stereo else 1)[:wanted]
+    empty = np.zeros((1, 0), np.float32)
+    out = np.concatenate([empty, *parts], axis=1).reshape(-1, 2 if stereo else 1)[:wanted]
     if len(out) < wanted:
         out = np.pad(out, ((0, wanted - len(out)), (0, 0)))
     return np.ascontiguousarray(out if stereo else out[:, 0], np.float32)
@@ -72,7 +77,8 @@ def decode_audio(path: Path, start_s: float = 0.0) -> Iterator[Samples]:
             if not container.streams.audio:
                 raise MediaError(str(path), "holds no sound", remedy)
             resampler = AudioResampler("flt", "stereo", SAMPLE_RATE)
-            for frame in (*container.decode(container.streams.audio[0]), None):
+            frames = container.decode(container.streams.audio[0])
+            for frame in itertools.chain(frames, (None,)):
                 for out in resampler.resample(frame):
                     block = out.to_ndarray().reshape(-1, 2).astype(np.float32, copy=False)
                     dropped = min(skip, len(block))

@@ -82,3 +82,9 @@ class DeliveryError(StudioError, RuntimeError):
     """The finished episode does not meet the release gate; `found` holds the figures."""
 
     exit_code: ClassVar[int] = 4
+
+
+class BatchError(StudioError, RuntimeError):
+    """Some episodes of a batch failed; the others are finished."""
+
+    exit_code: ClassVar[int] = 3

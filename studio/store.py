@@ -18,7 +18,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +28,14 @@ from studio.errors import OutputError, StoreError
 from studio.types import Blob
 
 T = TypeVar("T")
+
+
+def studio_home(environ: Mapping[str, str]) -> Path:
+    """Where the store is: `STUDIO_HOME`, or a folder in the user's cache."""
+    if home := environ.get("STUDIO_HOME"):
+        return Path(home)
+    cache = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "podcast-studio"
 
 
 @dataclasses.dataclass(slots=True)

@@ -346,6 +346,7 @@ class Episode:
     true_peak_dbtp: float
     checks: tuple[Check, ...]
     fallbacks: tuple[Fallback, ...]
+    uses: tuple[StageUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,3 +407,13 @@ class StageUse:
     write_mib: float | None
     cards: tuple[CardUse, ...] = ()
     idle_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """What became of one script of a batch: its episode's folder, or why there is none."""
+
+    script: str
+    folder: str = ""
+    duration_s: float = 0.0
+    why: str = ""

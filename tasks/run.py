@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -11,17 +12,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from studio.errors import EngineUnavailable
-from studio.specs import DeviceSpec
-from studio.store import Store
+from studio.gpu.cards import load_nvml, survey
+from studio.gpu.meter import Meter
+from studio.specs import DeviceSpec, GpuSpec
+from studio.store import Store, studio_home
 from studio.types import Fallback
 
 Engine = TypeVar("Engine")
+Name = TypeVar("Name", bound=str)
 
 Report = Callable[[str, int, int], None]
 """Called with a stage's name, how many of its items are done and how many there are."""
 
 
-class Stopped(KeyboardInterrupt):
+class Stopped(Exception):
     """The user asked the run to stop; raised inside a stage at its next report of progress."""
 
 
@@ -44,6 +48,7 @@ class Run:
     store: Store
     out_dir: Path
     desk: Desk
+    meter: Meter | None = None
     strict: bool = False
     commercial: bool = False
     device: DeviceSpec = field(default_factory=DeviceSpec)
@@ -56,11 +61,36 @@ class Run:
 
 
 @contextmanager
+def open_run(
+    out_dir: str,
+    *,
+    device: DeviceSpec,
+    gpu: GpuSpec,
+    strict: bool = False,
+    commercial: bool = False,
+) -> Iterator[Run]:
+    """A run on this machine's store (`STUDIO_HOME`) and cards, measured until the block ends."""
+    store = Store(studio_home(os.environ))
+    nvml = load_nvml()
+    found = survey(nvml, os.environ, nvenc_sessions=gpu.nvenc_sessions, memory_gib=gpu.memory_gib)
+    with store.in_use(), Meter(found.cards, nvml=nvml, sample_hz=gpu.sample_hz) as meter:
+        yield Run(
+            store=store,
+            out_dir=Path(out_dir),
+            desk=DESK.get(Desk()),
+            meter=meter,
+            strict=strict,
+            commercial=commercial,
+            device=device,
+        )
+
+
+@contextmanager
 def first_that_works(
     run: Run,
     stage: str,
-    names: tuple[str, ...],
-    open_engine: Callable[[str], AbstractContextManager[Engine]],
+    names: tuple[Name, ...],
+    open_engine: Callable[[Name], AbstractContextManager[Engine]],
 ) -> Iterator[tuple[Engine, tuple[Fallback, ...]]]:
     """Open the first engine of `names` that runs here, with the steps down that were taken.
 

@@ -8,6 +8,7 @@ runs the stage again.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -50,11 +51,17 @@ class MediaSerializer(Serializer[Any]):
 
 
 def stage(
-    name: str, *, tags: tuple[str, ...], made_by: tuple[str, ...]
+    name: str,
+    *,
+    tags: tuple[str, ...],
+    made_by: tuple[str, ...],
+    after: tuple[str, ...] = (),
+    remembered: bool = True,
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function of values and a `run` a Prefect task called `name`.
 
-    `made_by` names the modules whose source determines the output.
+    `made_by` names the modules whose source determines the output, `after` the stages it
+    waits for. A stage that is not `remembered` runs each time: it reads what lies elsewhere.
     """
 
     def key(_: object, parameters: dict[str, Any]) -> str:
@@ -62,14 +69,22 @@ def stage(
         return fingerprint(name, code_version(*made_by), values)
 
     def wrap(work: Callable[P, R]) -> Task[P, R]:
+        @functools.wraps(work)
+        def measured(*values: P.args, **rest: P.kwargs) -> R:
+            run = rest.get("run")
+            if not isinstance(run, Run) or run.meter is None:
+                return work(*values, **rest)
+            with run.meter.stage(name, after=after):
+                return work(*values, **rest)
+
         return task(
             name=name,
             task_run_name=name,
             tags=[*tags, f"stage:{name}"],
-            cache_key_fn=key,
-            persist_result=True,
+            cache_key_fn=key if remembered else None,
+            persist_result=remembered,
             description=(work.__doc__ or "").splitlines()[0],
-        )(work)
+        )(measured)
 
     return wrap
 

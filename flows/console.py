@@ -1,0 +1,150 @@
+"""Run the episode flow from a terminal: live progress, Ctrl-C, a copy where the user wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from flows.server import warm_server
+from flows.tables import print_summary
+from profiles import Profile, load_profile, settle
+from studio.errors import OutputError
+from studio.types import Episode, Header
+from tasks.run import DESK, Desk, Stopped, open_run
+
+
+class Board:
+    """Live progress, a bar per stage with the time it still needs; silent when nobody watches."""
+
+    def __init__(self, console: Console, *, live: bool) -> None:
+        columns = (
+            TextColumn("{task.description:>8}"),
+            BarColumn(40),
+            TextColumn("{task.percentage:>3.0f} %"),
+        )
+        self._bars = Progress(*columns, TimeRemainingColumn(), console=console, disable=not live)
+        self._ids: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Move a stage's bar."""
+        with self._lock:
+            if stage not in self._ids:
+                self._ids[stage] = self._bars.add_task(stage, total=max(total, 1))
+        self._bars.update(self._ids[stage], completed=done, total=max(total, 1))
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Keep the bars on the screen while the block runs."""
+        with self._bars:
+            yield
+
+
+def produce(
+    order: dict[str, Any], output: Path | None, console: Console, *, live: bool, verbose: bool
+) -> None:
+    """Run the episode flow in this process, watched from this terminal.
+
+    What is wrong with the script, its files or the options is said before a server is started.
+    """
+    told = settle(load_profile(order["profile"]), Header(), order["options"])
+    board = Board(console, live=live)
+    desk = Desk(report=board.report)
+    DESK.set(desk)
+    server = warm_server()
+    _rehearse(order, told)
+    if not verbose:
+        _quieten()
+    if server is not None:
+        server.join()
+    from flows.episode import make_episode
+
+    with _interruptible(desk, console), board.shown():
+        try:
+            episode: Episode = asyncio.run(make_episode(**order))
+        except Stopped:
+            console.print("stopped; what was finished is kept and the next run goes on from there")
+            sys.exit(130)
+    if output is not None:
+        _copy_out(Path(episode.folder) / f"{Path(episode.folder).name}.mp4", output)
+    print_summary(episode, console)
+
+
+def _rehearse(order: dict[str, Any], told: Profile) -> None:
+    from tasks.script import Order, rehearse
+
+    with open_run(
+        order["out_dir"], told.device, strict=told.strict, commercial=told.commercial
+    ) as run:
+        rehearse.fn(
+            Order(
+                script=order["script"],
+                lexicon=order["lexicon"],
+                music=order["music_file"],
+                portrait=order["avatar_image"],
+                background=told.picture.background,
+            ),
+            run=run,
+        )
+
+
+def _quieten() -> None:
+    """Take Prefect's handler off the console; its log still reaches the server."""
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if type(handler).__name__ == "PrefectConsoleHandler":
+                logger.removeHandler(handler)
+
+
+@contextmanager
+def _interruptible(desk: Desk, console: Console) -> Iterator[None]:
+    """The first Ctrl-C lets every stage stop at its next step; the second ends the process."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        if desk.stop.is_set():
+            raise KeyboardInterrupt
+        desk.stop.set()
+        console.print("stopping …")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _copy_out(video: Path, output: Path) -> None:
+    """Put a copy of the video where the user wants it, whole or not at all."""
+    target = output / video.name if output.is_dir() else output
+    if not video.is_file():
+        raise OutputError(
+            str(target), "this episode has no video", "Leave out --output or --audio-only"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        try:
+            shutil.copyfile(video, name)
+            Path(name).chmod(0o644)
+            Path(name).replace(target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        remedy = f"The episode is in {video.parent}; copy it from there"
+        raise OutputError(str(target), error.strerror or "cannot be written", remedy) from error

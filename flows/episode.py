@@ -1,0 +1,79 @@
+"""One script, one episode package."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+
+from profiles import load_profile, settle
+from studio.types import Episode, Header
+from tasks.avatar import animate
+from tasks.encode import encode
+from tasks.mix import mix_sound
+from tasks.music import score
+from tasks.package import package
+from tasks.report import report_run
+from tasks.run import open_run
+from tasks.script import Order, rehearse
+from tasks.speech import speak
+from tasks.stage import at
+
+
+def _name() -> str:
+    return Path(str(flow_run.parameters.get("script", "episode"))).stem
+
+
+@flow(name="episode", flow_run_name=_name, persist_result=False)
+async def make_episode(
+    script: str,
+    profile: str = "cpu",
+    out_dir: str = "out",
+    options: dict[str, Any] | None = None,
+    lexicon: str = "",
+    music_file: str = "",
+    avatar_image: str = "",
+) -> Episode:
+    """Make the episode of `script` and put its package into `out_dir`.
+
+    `options` are profile keys in dotted form, for instance `{"picture.aspect": "9:16"}`; they win
+    over the script's header, which wins over the profile.
+    """
+    wanted = settle(load_profile(profile), Header(), options or {})
+    order = Order(
+        script=script,
+        lexicon=lexicon,
+        music=music_file,
+        portrait=avatar_image,
+        background=wanted.picture.background,
+    )
+    with open_run(
+        out_dir, wanted.device, strict=wanted.strict, commercial=wanted.commercial
+    ) as run:
+        rehearsal = await _done(at(run, rehearse).submit(order, run=run))
+        told = settle(wanted, rehearsal.script.header, options or {})
+
+        speech = at(run, speak).submit(rehearsal, told.voice, told.mix, told.seed, run=run)
+        music = at(run, score).submit(rehearsal, told.voice, told.music, told.seed, run=run)
+        sound = at(run, mix_sound).submit(rehearsal, speech, music, told.mix, run=run)
+        seen = at(run, animate).submit(
+            rehearsal, speech, told.avatar, told.picture, told.seed, run=run
+        )
+        video = at(run, encode).submit(
+            rehearsal, speech, sound, seen, told.picture, told.encode, run=run
+        )
+        packed = at(run, package).submit(
+            rehearsal, speech, music, sound, seen, video, told.package, run=run
+        )
+        episode = await _done(packed)
+        await _done(report_run.submit(episode, run=run))
+        return episode
+
+
+async def _done(future: PrefectFuture[Any]) -> Any:
+    """Wait for a stage without holding up the flow's own heartbeat."""
+    return await asyncio.to_thread(future.result)

@@ -1,0 +1,125 @@
+"""Music: a piece for every cue, composed while the speech still speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.music import CueSpec, Piece, open_composer
+from studio.audio import decode_audio, open_flac
+from studio.errors import MediaError
+from studio.keys import code_version, fingerprint
+from studio.specs import MusicSpec, VoiceSpec
+from studio.store import Store
+from studio.timeline import seconds_estimate
+from studio.types import SAMPLE_RATE, Blob, Fallback, MusicCue, MusicPiece, MusicTrack, Rehearsal
+from tasks.run import Run, first_that_works
+from tasks.stage import stage
+
+_MADE_BY = ("models.music", "studio.audio")
+
+
+@stage("music", tags=("cpu",), made_by=(*_MADE_BY, "studio.timeline", "tasks.music"))
+def score(
+    rehearsal: Rehearsal, voice: VoiceSpec, music: MusicSpec, seed: int, *, run: Run
+) -> MusicTrack:
+    """Make a piece for every cue that plays; a piece that was made before is not made again.
+
+    How long a piece must be is known only when its lines are spoken. It is composed for an upper
+    estimate of that length from the words, and fitted to the sample by the mix.
+    """
+    script, assets = rehearsal.script, rehearsal.assets
+    cues = [cue for cue in script.cues if cue.action == "play"] if music.enabled else []
+    files = {cue.index: assets.music for cue in cues if assets.music} | dict(assets.cue_files)
+    pieces = [
+        _recorded(run.store, cue, files[cue.index], music) for cue in cues if files.get(cue.index)
+    ]
+    lengths = seconds_estimate(script, voice)
+    composed = [cue for cue in cues if not files.get(cue.index)]
+    specs = [
+        CueSpec(
+            prompt=cue.prompt,
+            seconds=min(music.max_piece_s, lengths[cue.index]),
+            seed=seed + cue.index,
+        )
+        for cue in composed
+    ]
+    made, fallbacks = _compose(composed, specs, music, run) if composed else ((), ())
+    return MusicTrack(
+        sample_rate=SAMPLE_RATE,
+        pieces=tuple(sorted((*pieces, *made), key=lambda piece: piece.cue)),
+        fallbacks=fallbacks,
+    )
+
+
+def _compose(
+    cues: Sequence[MusicCue], specs: Sequence[CueSpec], music: MusicSpec, run: Run
+) -> tuple[tuple[MusicPiece, ...], tuple[Fallback, ...]]:
+    """Pieces for cues that are made of words, from memory where they are known.
+
+    All that are not known are composed in one call, which a neural engine makes one batch of.
+    """
+    with first_that_works(
+        run, "music", music.engine, lambda name: open_composer(name, music, run.device)
+    ) as (engine, steps):
+        name = engine.info.name
+        keys = [fingerprint("piece", code_version(*_MADE_BY), name, spec) for spec in specs]
+        known = [run.store.recall(key, MusicPiece) for key in keys]
+        todo = [place for place, piece in enumerate(known) if piece is None]
+        run.report("music", len(cues) - len(todo), len(cues))
+        made = engine.compose([specs[place] for place in todo])
+        for count, (place, piece) in enumerate(zip(todo, made, strict=True), 1):
+            stored = _store(piece, cues[place], name, run.store)
+            known[place] = run.store.remember(keys[place], stored)
+            run.report("music", len(cues) - len(todo) + count, len(cues))
+    pieces = (piece for piece in known if piece is not None)
+    placed = (replace(p, cue=c.index) for p, c in zip(pieces, cues, strict=True))
+    return tuple(placed), steps
+
+
+def _store(piece: Piece, cue: MusicCue, engine: str, store: Store) -> MusicPiece:
+    """Write a piece chunk by chunk as it is made, then its ending."""
+    lengths: list[int] = []
+    with store.draft(".flac") as draft, open_flac(draft.path, 2) as file:
+        for chunk in piece.chunks:
+            file.write(chunk)
+            lengths.append(len(chunk))
+        if piece.ending is not None:
+            file.write(piece.ending)
+    return MusicPiece(
+        cue=cue.index,
+        engine=engine,
+        prompt=cue.prompt,
+        audio=draft.taken(),
+        hop_samples=piece.hop_samples,
+        chunk_samples=tuple(lengths),
+        ending_samples=0 if piece.ending is None else len(piece.ending),
+    )
+
+
+def _recorded(store: Store, cue: MusicCue, recording: Blob, music: MusicSpec) -> MusicPiece:
+    """A user's recording as a piece of one chunk, at the loudness that pieces have."""
+    key = fingerprint("recording", code_version(*_MADE_BY), recording, music.file_offset_s)
+    known = store.recall(key, MusicPiece)
+    if known is not None:
+        return replace(known, cue=cue.index)
+    with store.draft(".flac") as draft, open_flac(draft.path, 2) as file:
+        num_samples = 0
+        for block in decode_audio(store.path(recording), music.file_offset_s):
+            file.write(block)
+            num_samples += len(block)
+    if num_samples == 0:
+        raise MediaError(
+            f"music for cue {cue.index + 1}",
+            f"the recording ends before {music.file_offset_s:g} s",
+            "Give a smaller --music-offset",
+        )
+    piece = MusicPiece(
+        cue=cue.index,
+        engine="recording",
+        prompt=cue.prompt,
+        audio=draft.taken(),
+        hop_samples=num_samples,
+        chunk_samples=(num_samples,),
+    )
+    return store.remember(key, piece)

@@ -1,0 +1,103 @@
+"""Parse: the script and the user's own files, read and checked before any work is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from PIL import Image, UnidentifiedImageError
+
+from studio.audio import decode_audio
+from studio.errors import MediaError
+from studio.script import read_lexicon, read_script
+from studio.store import Store
+from studio.types import Assets, Blob, Rehearsal
+from tasks.run import Run
+from tasks.stage import stage
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the user handed in: paths, as they were given; empty is "none"."""
+
+    script: str
+    lexicon: str = ""
+    music: str = ""
+    portrait: str = ""
+    background: str = ""
+
+
+@stage("parse", tags=("cpu",), made_by=(), remembered=False)
+def rehearse(order: Order, *, run: Run) -> Rehearsal:
+    """Read the script and take the user's files into the store.
+
+    A recording named in the script is looked for beside the script. Raises `ScriptError`,
+    `SettingError` or `MediaError`; nothing has been made by then.
+    """
+    run.report("parse", 0, 1)
+    path = Path(order.script)
+    script = read_script(path)
+    background = order.background or _beside(path, script.header.background)
+    landmarks = Path(order.portrait).with_suffix(".landmarks.json")
+    assets = Assets(
+        lexicon=read_lexicon(Path(order.lexicon)) if order.lexicon else (),
+        music=_recording(run.store, order.music),
+        cue_files=tuple(
+            (cue.index, blob)
+            for cue in script.cues
+            if cue.file and (blob := _recording(run.store, _beside(path, cue.file)))
+        ),
+        portrait=_picture(run.store, order.portrait),
+        landmarks=(
+            run.store.put_file(landmarks, ".json")
+            if order.portrait and landmarks.is_file()
+            else None
+        ),
+        background=_background(run.store, background),
+    )
+    run.report("parse", 1, 1)
+    return Rehearsal(script=script, assets=assets)
+
+
+def _beside(script: Path, name: str) -> str:
+    return str(script.parent / name) if name else ""
+
+
+def _recording(store: Store, name: str) -> Blob | None:
+    if not name:
+        return None
+    if next(decode_audio(Path(name)), None) is None:
+        raise MediaError(name, "holds no sound", "Give a WAV, FLAC, MP3, M4A or OGG file")
+    return store.put_file(Path(name))
+
+
+def _picture(store: Store, name: str) -> Blob | None:
+    if not name:
+        return None
+    remedy = "Give a JPEG, PNG or WebP picture"
+    if not Path(name).is_file():
+        raise MediaError(name, "no such file", remedy)
+    try:
+        with Image.open(name) as image:
+            image.load()
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise MediaError(name, "is not a picture that can be read", remedy) from error
+    return store.put_file(Path(name))
+
+
+def _background(store: Store, name: str) -> Blob | None:
+    """A picture, or a video that has at least one frame."""
+    if not name or Path(name).suffix.lower() in _PICTURES:
+        return _picture(store, name)
+    remedy = "Give a JPEG, PNG or WebP picture, or an MP4, MOV, MKV or WebM video"
+    if not Path(name).is_file():
+        raise MediaError(name, "no such file", remedy)
+    try:
+        with av.open(name) as container:
+            next(container.decode(video=0))
+    except (av.FFmpegError, StopIteration, IndexError) as error:
+        raise MediaError(name, "is neither a picture nor a video", remedy) from error
+    return store.put_file(Path(name))

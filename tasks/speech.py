@@ -1,0 +1,157 @@
+"""Speech: every line spoken, remembered line by line, laid out on the episode's one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from models.voice import LineSpec, Voice, open_voice
+from models.voice.polish import polish
+from studio.audio import write_flac
+from studio.errors import SettingError
+from studio.keys import code_version, fingerprint
+from studio.specs import MixSpec, VoiceEngineName, VoiceSpec
+from studio.timeline import lay_out
+from studio.types import SAMPLE_RATE, Fallback, Rehearsal, Segment, SpeechTrack, SpokenLine
+from tasks.run import Run, first_that_works
+from tasks.stage import stage
+
+_MADE_BY = ("models.voice", "studio.audio")
+
+
+@stage("speech", tags=("cpu",), made_by=(*_MADE_BY, "studio.timeline", "tasks.speech"))
+def speak(
+    rehearsal: Rehearsal, voice: VoiceSpec, mix: MixSpec, seed: int, *, run: Run
+) -> SpeechTrack:
+    """Speak every line and lay them out. A line that was spoken before is not spoken again."""
+    script, lexicon = rehearsal.script, rehearsal.assets.lexicon
+    wanted = {"": voice.voice, **dict(script.header.voices)}
+    engines = {speaker: _engines(wanted, speaker, voice) for speaker in script.speakers}
+    spoken: dict[int, SpokenLine] = {}
+    fallbacks: list[Fallback] = []
+    for names in dict.fromkeys(engines.values()):
+        speakers = [speaker for speaker in script.speakers if engines[speaker] == names]
+        segments = [s for s in script.segments if s.speaker in speakers]
+        with first_that_works(
+            run, "speech", names, lambda name: open_voice(name, voice, run.device)
+        ) as (engine, steps):
+            fallbacks += steps
+            cast = engine.cast(speakers, _names(wanted, speakers, engine.info.name))
+            specs = [
+                LineSpec(
+                    text=segment.text,
+                    voice=cast[segment.speaker],
+                    language=script.language,
+                    rate_wpm=voice.rate_wpm,
+                    pitch_pct=voice.pitch_pct,
+                    seed=seed,
+                    lexicon=lexicon,
+                )
+                for segment in segments
+            ]
+            spoken |= _speak(engine, segments, specs, voice, run=run, total=len(script.segments))
+    lines = tuple(spoken[index] for index in range(len(script.segments)))
+    starts, num_samples = lay_out(script, [line.num_samples for line in lines], voice, mix)
+    return SpeechTrack(
+        sample_rate=SAMPLE_RATE,
+        num_samples=num_samples,
+        lines=lines,
+        starts=tuple(starts),
+        fallbacks=tuple(fallbacks),
+    )
+
+
+def _speak(
+    engine: Voice,
+    segments: Sequence[Segment],
+    specs: Sequence[LineSpec],
+    voice: VoiceSpec,
+    *,
+    run: Run,
+    total: int,
+) -> dict[int, SpokenLine]:
+    """The lines of one engine, from memory where they are known."""
+    keys = [
+        fingerprint(
+            "line",
+            code_version(*_MADE_BY),
+            engine.info.name,
+            spec,
+            segment.speaker,
+            voice.highpass_hz,
+            voice.compression_ratio,
+        )
+        for segment, spec in zip(segments, specs, strict=True)
+    ]
+    done: dict[int, SpokenLine] = {}
+    todo: list[int] = []
+    for place, (segment, key) in enumerate(zip(segments, keys, strict=True)):
+        known = run.store.recall(key, SpokenLine)
+        if known is None:
+            todo.append(place)
+        else:
+            done[segment.index] = _at(known, segment)
+    run.report("speech", len(done), total)
+    for place, utterance in zip(todo, engine.say([specs[i] for i in todo]), strict=True):
+        segment, spec = segments[place], specs[place]
+        polished = polish(utterance, voice)
+        with run.store.draft(".flac") as draft:
+            write_flac(draft.path, polished.samples)
+        line = SpokenLine(
+            index=segment.index,
+            speaker=segment.speaker,
+            text=segment.text,
+            engine=engine.info.name,
+            voice=spec.voice,
+            audio=draft.taken(),
+            num_samples=len(polished.samples),
+            words=polished.words,
+            phonemes=polished.phonemes,
+        )
+        done[segment.index] = run.store.remember(keys[place], line)
+        run.report("speech", len(done), total)
+    return done
+
+
+def _at(line: SpokenLine, segment: Segment) -> SpokenLine:
+    """A remembered line at its place in this script: the same words may occur anywhere."""
+    return SpokenLine(
+        index=segment.index,
+        speaker=segment.speaker,
+        text=segment.text,
+        engine=line.engine,
+        voice=line.voice,
+        audio=line.audio,
+        num_samples=line.num_samples,
+        words=line.words,
+        phonemes=line.phonemes,
+        takes=line.takes,
+    )
+
+
+def _engines(
+    wanted: Mapping[str, str], speaker: str, voice: VoiceSpec
+) -> tuple[VoiceEngineName, ...]:
+    """The engines to try for a speaker: the one its `Voice:` names first, as `ENGINE:VOICE`."""
+    name, colon, _ = wanted.get(speaker, wanted[""]).partition(":")
+    if not colon:
+        return voice.engine
+    for known in get_args(VoiceEngineName):
+        if name == known:
+            return tuple(dict.fromkeys((known, *voice.engine)))
+    raise SettingError(
+        f"voice of {speaker or 'the narrator'}",
+        f"no engine {name!r}",
+        f"Known engines: {', '.join(get_args(VoiceEngineName))}",
+    )
+
+
+def _names(wanted: Mapping[str, str], speakers: Sequence[str], engine: str) -> dict[str, str]:
+    """The voices asked of one engine, without its name; those asked of another do not count."""
+    names: dict[str, str] = {}
+    for speaker in ("", *speakers):
+        prefix, colon, rest = wanted.get(speaker, "").partition(":")
+        voice = rest if colon else prefix
+        if voice and (not colon or prefix == engine):
+            names[speaker] = voice
+    return names
