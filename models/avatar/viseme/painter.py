@@ -94,12 +94,18 @@ class HostPainter:
     """A drawn host at one size. `mirrored` puts the microphone on the other side."""
 
     def __init__(self, host: Host, size_px: int, *, mirrored: bool = False) -> None:
-        self.size_px = size_px self._host, self._scale = host, size_px / ART_UNITS self._frame =
-        np.zeros((size_px, size_px, 4), np.uint8) self._planes = np.zeros((4, size_px, size_px),
-        np.uint8) self._sprites = _Sprites(SPRITE_CACHE_MIB) scale = self._scale self._back,
-        self._torso = _piece(draw_back(host, scale)), _piece(draw_torso(host, scale))
-        self._glasses = _ready(_piece(draw_glasses(host, scale))) if host.glasses != "none" else
-        None self._microphone = _piece(draw_microphone(host.palette.accent, scale)) if mirrored:
+        self.size_px = size_px
+        self._host, self._scale = host, size_px / ART_UNITS
+        self._frame = np.zeros((size_px, size_px, 4), np.uint8)
+        self._planes = np.zeros((4, size_px, size_px), np.uint8)
+        self._sprites = _Sprites(SPRITE_CACHE_MIB)
+        scale = self._scale
+        self._back, self._torso = _piece(draw_back(host, scale)), _piece(draw_torso(host, scale))
+        self._glasses = None
+        if host.glasses != "none":
+            self._glasses = _ready(_piece(draw_glasses(host, scale)))
+        self._microphone = _piece(draw_microphone(host.palette.accent, scale))
+        if mirrored:
             layer = np.ascontiguousarray(self._microphone.layer[:, ::-1])
             left = size_px - self._microphone.left - layer.shape[1]
             self._microphone = _Piece(layer, left, self._microphone.top)

@@ -48,9 +48,14 @@ def _neck(canvas: Canvas, host: Host) -> None:
     column = outline(
         f"M {left} 264 C {left} 310 {left - 2} 330 {left - 12} 352 L {right + 12} 352 "
         f"C {right + 2} 330 {right} 310 {right} 264 Z"
-    ) canvas.put(canvas.shape(column), Linear((left, 0), (right, 0), p.skin_shade, p.skin)) chest
-    = through([(left - 8, 350), (256, 392), (right + 8, 350), (right - 2, 330), (left + 2, 330)])
-    canvas.put(canvas.shape(chest), p.skin) drawn = canvas.painted() canvas.put(
+    )
+    canvas.put(canvas.shape(column), Linear((left, 0), (right, 0), p.skin_shade, p.skin))
+    chest = through(
+        [(left - 8, 350), (256, 392), (right + 8, 350), (right - 2, 330), (left + 2, 330)]
+    )
+    canvas.put(canvas.shape(chest), p.skin)
+    drawn = canvas.painted()
+    canvas.put(
         canvas.shape(ellipse(252, host.face.chin_y - 3, half + 10, 30), 7), p.skin_deep, 0.62, drawn
     )
     for side in (-1, 1):
