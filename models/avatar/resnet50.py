@@ -1,6 +1,8 @@
-"""ResNet-50 (He et al., CVPR 2016, table 1), the backbone of RetinaFace and of the 3D face reconstruction.
+"""ResNet-50 (He et al., CVPR 2016, table 1), the backbone of RetinaFace and of the 3D face
+reconstruction.
 
-The stride of a stage sits in its first block's 3x3 convolution. Module names follow the published checkpoints.
+The stride of a stage sits in its first block's 3x3 convolution. Module names follow the published
+checkpoints.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ EXPANSION = 4
 
 class Bottleneck(nn.Module):
     """1x1 reduce, 3x3, 1x1 expand, with identity or a projected shortcut."""
+
+    folds = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
 
     def __init__(self, inputs: int, inner: int, stride: int) -> None:
         super().__init__()
@@ -35,7 +39,8 @@ class Bottleneck(nn.Module):
         y = self.bn2(self.conv2(y)).relu_()
         y = self.bn3(self.conv3(y))
         shortcut: Tensor = x if self.downsample is None else self.downsample(x)
-        return (shortcut + y).relu_()
+        summed: Tensor = shortcut + y
+        return summed.relu_()
 
 
 def _stage(inputs: int, inner: int, blocks: int, stride: int) -> nn.Sequential:
@@ -46,6 +51,8 @@ def _stage(inputs: int, inner: int, blocks: int, stride: int) -> nn.Sequential:
 
 class ResNet50(nn.Module):
     """Images in, the last three stages' features out."""
+
+    folds = (("conv1", "bn1"),)
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,9 @@
-"""The convolutional speech encoder that Wav2Lip introduced and SadTalker's coefficient networks share.
+"""The convolutional speech encoder that Wav2Lip introduced and SadTalker's coefficient networks
+share.
 
-Prajwal et al., "A Lip Sync Expert Is All You Need" (ACM MM 2020), section 4.1. A window of 16 mel columns (0.2 s) becomes
-one 512-vector. Module names follow the published checkpoints, so that their keys load without translation.
+Prajwal et al., "A Lip Sync Expert Is All You Need" (ACM MM 2020), section 4.1. A window of 16 mel
+columns (0.2 s) becomes one 512-vector. Module names follow the published checkpoints, so that
+their keys load without translation.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ EMBEDDING = 512
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch normalisation, optional identity, ReLU: the residual joins *before* the ReLU."""
+    """Convolution, batch normalisation, optional identity, ReLU: the residual joins *before* the
+    ReLU.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """FAN with four hourglasses, CoordConv and boundary awareness: 98 facial landmarks.
 
-Bulat & Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment problem?" (ICCV 2017) for the network; Wang
-et al., "Adaptive Wing Loss" (ICCV 2019), section 5, for the coordinate channels and the 99th heat map, the face's outline.
+Bulat & Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment problem?" (ICCV
+2017) for the network; Wang et al., "Adaptive Wing Loss" (ICCV 2019), section 5, for the
+coordinate channels and the 99th heat map, the face's outline.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ BOUNDARY = 0.05
 
 
 class PreActivation(nn.Module):
-    """FAN's hierarchical block: three 3x3 convolutions whose outputs are joined, with identity (Bulat 2017, fig. 2)."""
+    """FAN's hierarchical block: three 3x3 convolutions whose outputs are joined, with identity
+    (Bulat 2017, fig. 2).
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -43,26 +46,33 @@ class PreActivation(nn.Module):
 
 
 def coordinates(x: Tensor) -> Tensor:
-    """Coordinate channels (B, 3, H, W): position along H, along W (both -1..1), and radius / largest radius.
+    """Coordinate channels (B, 3, H, W): position along H, along W (both -1..1), and radius /
+    largest radius.
 
     The first channel runs along H; the trained weights expect that order.
     """
     height, width = x.shape[2:]
-    rows = torch.linspace(-1, 1, height, dtype=x.dtype, device=x.device)[:, None].expand(height, width)
+    rows = torch.linspace(-1, 1, height, dtype=x.dtype, device=x.device)[:, None].expand(
+        height, width
+    )
     columns = torch.linspace(-1, 1, width, dtype=x.dtype, device=x.device).expand(height, width)
     radius = (rows.square() + columns.square()).sqrt()
     return torch.stack((rows, columns, radius / radius.max())).expand(x.shape[0], -1, -1, -1)
 
 
 class CoordConv(nn.Module):
-    """A convolution that also sees where it is, and where the outline was (Adaptive Wing Loss, section 5.2)."""
+    """A convolution that also sees where it is, and where the outline was (Adaptive Wing Loss,
+    section 5.2).
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
 
     def forward(self, x: Tensor, heat: Tensor | None = None) -> Tensor:
-        """(B, C, H, W), and the heat maps of the stack before -> (B, outputs, H / stride, W / stride)."""
+        """(B, C, H, W), and the heat maps of the stack before -> (B, outputs, H / stride, W /
+        stride).
+        """
         place = coordinates(x)
         channels = [x, place]
         if heat is not None:
@@ -97,6 +107,8 @@ class Hourglass(nn.Module):
 class FAN(nn.Module):
     """Faces (B, 3, 256, 256) in [0, 1] -> heat maps of every stack."""
 
+    folds = tuple((f"conv_last{stack}", f"bn_end{stack}") for stack in range(STACKS))
+
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = CoordConv(3 + 3, 64, 7, 2)
@@ -104,7 +116,8 @@ class FAN(nn.Module):
         self.conv2, self.conv3 = PreActivation(64, 128), PreActivation(128, 128)
         self.conv4 = PreActivation(128, CHANNELS)
         for stack in range(STACKS):
-            # The first stack has no heat map before it: rows, columns, radius. Later: two outline channels more.
+            # The first stack has no heat map before it: rows, columns, radius. Later: two outline
+            # channels more.
             self.add_module(f"m{stack}", Hourglass(3 if stack == 0 else 5))
             self.add_module(f"top_m_{stack}", PreActivation(CHANNELS, CHANNELS))
             self.add_module(f"conv_last{stack}", nn.Conv2d(CHANNELS, CHANNELS, 1))

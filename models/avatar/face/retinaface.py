@@ -1,7 +1,8 @@
-"""RetinaFace with a ResNet-50 backbone (Deng et al., CVPR 2020): faces and five landmarks in one pass.
+"""RetinaFace with a ResNet-50 backbone (Deng et al., CVPR 2020): faces and five landmarks in one
+pass.
 
-A feature pyramid over strides 8, 16 and 32, an SSH context module on each level (Najibi et al., ICCV 2017), and three
-1x1 heads with two anchors per place.
+A feature pyramid over strides 8, 16 and 32, an SSH context module on each level (Najibi et al.,
+ICCV 2017), and three 1x1 heads with two anchors per place.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ class Pyramid(nn.Module):
 
     def forward(self, stages: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The backbone's three stages -> three levels of 256 channels."""
-        fine, middle, coarse = self.output1(stages[0]), self.output2(stages[1]), self.output3(stages[2])
+        fine, middle, coarse = (
+            self.output1(stages[0]),
+            self.output2(stages[1]),
+            self.output3(stages[2]),
+        )
         middle = self.merge2(middle + F.interpolate(coarse, size=middle.shape[2:]))
         fine = self.merge1(fine + F.interpolate(middle, size=fine.shape[2:]))
         return fine, middle, coarse
@@ -89,11 +94,15 @@ class RetinaFace(nn.Module):
         self.LandmarkHead = nn.ModuleList(Head(10) for _ in range(3))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, H, W) -> box offsets (B, N, 4), probabilities (B, N, 2), landmark offsets (B, N, 10)."""
+        """(B, 3, H, W) -> box offsets (B, N, 4), probabilities (B, N, 2), landmark offsets (B, N,
+        10).
+        """
         fine, middle, coarse = self.fpn(self.body(x))
         levels = (self.ssh1(fine), self.ssh2(middle), self.ssh3(coarse))
 
         def heads(modules: nn.ModuleList) -> Tensor:
-            return torch.cat([head(level) for head, level in zip(modules, levels, strict=True)], dim=1)
+            return torch.cat(
+                [head(level) for head, level in zip(modules, levels, strict=True)], dim=1
+            )
 
         return heads(self.BboxHead), heads(self.ClassHead).softmax(dim=-1), heads(self.LandmarkHead)

@@ -1,7 +1,8 @@
 """S3FD, the single-shot scale-invariant face detector (Zhang et al., ICCV 2017).
 
-VGG16 with fc6 and fc7 as convolutions, two extra stages, and six detection layers at strides 4 to 128; the shallow three
-are L2-normalised (section 3.1), the shallowest decides background by max-out over three logits (section 3.3).
+VGG16 with fc6 and fc7 as convolutions, two extra stages, and six detection layers at strides 4 to
+128; the shallow three are L2-normalised (section 3.1), the shallowest decides background by
+max-out over three logits (section 3.3).
 """
 
 from __future__ import annotations
@@ -17,11 +18,19 @@ STRIDES: Final = (4, 8, 16, 32, 64, 128)
 MEAN_BGR: Final = (104.0, 117.0, 123.0)
 """Subtracted from the channels in the order that the detector was trained with."""
 
-_VGG16: Final = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512), (512, 512, 512, 512))
+_VGG16: Final = (
+    (3, 64, 64),
+    (64, 128, 128),
+    (128, 256, 256, 256),
+    (256, 512, 512, 512),
+    (512, 512, 512, 512),
+)
 
 
 class ChannelNorm(nn.Module):
-    """L2 normalisation over channels with a learned scale per channel (ParseNet's, S3FD section 3.1)."""
+    """L2 normalisation over channels with a learned scale per channel (ParseNet's, S3FD section
+    3.1).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -53,12 +62,12 @@ class S3FD(nn.Module):
             ("conv6_2", 512),
             ("conv7_2", 256),
         )
-        for name, channels in self.sources:
+        for name, width in self.sources:
             if name.endswith("_norm"):
-                self.add_module(name, ChannelNorm(channels))
+                self.add_module(name, ChannelNorm(width))
             logits = 4 if name == "conv3_3_norm" else 2
-            self.add_module(f"{name}_mbox_conf", nn.Conv2d(channels, logits, 3, padding=1))
-            self.add_module(f"{name}_mbox_loc", nn.Conv2d(channels, 4, 3, padding=1))
+            self.add_module(f"{name}_mbox_conf", nn.Conv2d(width, logits, 3, padding=1))
+            self.add_module(f"{name}_mbox_loc", nn.Conv2d(width, 4, 3, padding=1))
 
     def _features(self, x: Tensor) -> list[Tensor]:
         kept = []
@@ -76,7 +85,9 @@ class S3FD(nn.Module):
         return kept
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """(B, 3, H, W) -> per stride: logits (B, 2, h, w) (background, face) and offsets (B, 4, h, w)."""
+        """(B, 3, H, W) -> per stride: logits (B, 2, h, w) (background, face) and offsets (B, 4,
+        h, w).
+        """
         detections = []
         for (name, _), feature in zip(self.sources, self._features(x), strict=True):
             logits = self.get_submodule(f"{name}_mbox_conf")(feature)

@@ -1,9 +1,13 @@
-"""GFPGAN (Wang et al., "GFP-GAN: Towards Real-World Blind Face Restoration", CVPR 2021, figure 2), the "clean" variant.
+"""GFPGAN (Wang et al., "GFP-GAN: Towards Real-World Blind Face Restoration", CVPR 2021, figure
+2), the "clean" variant.
 
-A U-Net removes the degradation and gives 16 styles and a scale and shift per resolution; a StyleGAN2 decoder paints.
+A U-Net removes the degradation and gives 16 styles and a scale and shift per resolution; a
+StyleGAN2 decoder paints.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch.nn.functional as F  # noqa: N812 - the name every torch reader knows
 from torch import Tensor, nn
@@ -33,7 +37,8 @@ class Rescaling(nn.Module):
         """(B, inputs, H, W) -> (B, outputs, factor H, factor W)."""
         y = self._resize(F.leaky_relu_(self.conv1(x), SLOPE))
         y = F.leaky_relu_(self.conv2(y), SLOPE)
-        # A 1x1 convolution without bias and a bilinear resize commute: convolve where there are fewer pixels.
+        # A 1x1 convolution without bias and a bilinear resize commute: convolve where there are
+        # fewer pixels.
         shortcut = self.skip(self._resize(x)) if self.factor < 1 else self._resize(self.skip(x))
         summed: Tensor = y + shortcut
         return summed
@@ -50,11 +55,10 @@ class Restorer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv_body_first = nn.Conv2d(3, _DOWN[0], 1)
-        down = zip(_DOWN, _DOWN[1:], strict=False)
-        self.conv_body_down = nn.ModuleList(Rescaling(a, b, 0.5) for a, b in down)
+        self.conv_body_down = nn.ModuleList(Rescaling(a, b, 0.5) for a, b in pairwise(_DOWN))
         self.final_conv = nn.Conv2d(_DOWN[-1], _UP[0], 3, padding=1)
         self.final_linear = nn.Linear(_UP[0] * 4 * 4, STYLES * STYLE)
-        up = list(zip(_UP, _UP[1:], strict=False))
+        up = list(pairwise(_UP))
         self.conv_body_up = nn.ModuleList(Rescaling(a, b, 2.0) for a, b in up)
         self.condition_scale = nn.ModuleList(_condition(b) for _, b in up)
         self.condition_shift = nn.ModuleList(_condition(b) for _, b in up)

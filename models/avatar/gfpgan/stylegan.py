@@ -1,10 +1,13 @@
 """The StyleGAN2 decoder of GFPGAN, conditioned by channel-split spatial feature transforms.
 
-Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020), section 2.2 for the (de)modulated
-convolution; Wang et al., "GFP-GAN" (CVPR 2021), section 3.4, eq. 4 for the conditioning.
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020), section 2.2
+for the (de)modulated convolution; Wang et al., "GFP-GAN" (CVPR 2021), section 3.4, eq. 4 for the
+conditioning.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every torch reader knows
@@ -24,8 +27,9 @@ def double(x: Tensor) -> Tensor:
 class ModulatedConv2d(nn.Module):
     """A convolution whose input channels are scaled by a style, its output channels renormalised.
 
-    Scaling weights per sample needs a grouped convolution; scaling the activations instead is the same sum,
-    sum_i (s_i w_oi) x_i = sum_i w_oi (s_i x_i), and lets one plain convolution serve the whole batch.
+    Scaling weights per sample needs a grouped convolution; scaling the activations instead is the
+    same sum, sum_i (s_i w_oi) x_i = sum_i w_oi (s_i x_i), and lets one plain convolution serve
+    the whole batch.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, demodulate: bool) -> None:
@@ -41,7 +45,8 @@ class ModulatedConv2d(nn.Module):
         weight = self.weight[0]
         y = F.conv2d(x * scale[:, :, None, None], weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
-            # sigma_o^2 = sum_i s_i^2 sum_k w_oik^2 (eq. 3), in float32: squares leave half precision's range.
+            # sigma_o^2 = sum_i s_i^2 sum_k w_oik^2 (eq. 3), in float32: squares leave half
+            # precision's range.
             power = weight.float().square().sum(dim=(2, 3))
             norm = (scale.float().square() @ power.t() + 1e-8).rsqrt()
             y = y * norm.to(y.dtype)[:, :, None, None]
@@ -49,7 +54,9 @@ class ModulatedConv2d(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Modulated convolution, fixed noise, bias, leaky ReLU; doubles the resolution first where asked."""
+    """Modulated convolution, fixed noise, bias, leaky ReLU; doubles the resolution first where
+    asked.
+    """
 
     def __init__(self, inputs: int, outputs: int, *, upsample: bool) -> None:
         super().__init__()
@@ -86,7 +93,6 @@ class StyleDecoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        sizes = list(CHANNELS)
         self.constant_input = nn.Module()
         self.constant_input.weight = nn.Parameter(torch.randn(1, CHANNELS[4], 4, 4))
         self.style_conv1 = StyledConv(CHANNELS[4], CHANNELS[4], upsample=False)
@@ -94,7 +100,7 @@ class StyleDecoder(nn.Module):
         self.style_convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
         self.noises = nn.Module()
         self.noises.register_buffer("noise0", torch.randn(1, 1, 4, 4))
-        for level, (before, size) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for level, (before, size) in enumerate(pairwise(CHANNELS)):
             channels = CHANNELS[size]
             self.style_convs.append(StyledConv(CHANNELS[before], channels, upsample=True))
             self.style_convs.append(StyledConv(channels, channels, upsample=False))
@@ -103,7 +109,9 @@ class StyleDecoder(nn.Module):
                 self.noises.register_buffer(f"noise{noise}", torch.randn(1, 1, size, size))
 
     def forward(self, styles: Tensor, conditions: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Styles (B, 16, 512), (scale, shift) of half the channels at 8, 16, ... 512 -> (B, 3, 512, 512)."""
+        """Styles (B, 16, 512), (scale, shift) of half the channels at 8, 16, ... 512 -> (B, 3,
+        512, 512).
+        """
         noise = self.noises.get_buffer
         x = self.constant_input.get_parameter("weight").expand(styles.shape[0], -1, -1, -1)
         x = self.style_conv1(x, styles[:, 0], noise("noise0"))

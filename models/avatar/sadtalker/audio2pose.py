@@ -1,7 +1,8 @@
 """PoseVAE: from speech to head motion (SadTalker, CVPR 2023, section 3.3, eq. 4 to 6).
 
-Only the decoder of the conditional VAE speaks at inference: a latent, a style of the 46 identities it was trained on, the
-first pose and 32 frames of speech give 32 frames of pose change, refined by a small U-Net over (time, 6).
+Only the decoder of the conditional VAE speaks at inference: a latent, a style of the 46
+identities it was trained on, the first pose and 32 frames of speech give 32 frames of pose
+change, refined by a small U-Net over (time, 6).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class SpeechEncoder(nn.Module):
 
 
 class ResidualConv(nn.Module):
-    """Pre-activated pair of 3x3 convolutions with a projected shortcut (Deep Residual U-Net, Zhang 2018)."""
+    """Pre-activated pair of 3x3 convolutions with a projected shortcut (Deep Residual U-Net,
+    Zhang 2018).
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int | tuple[int, int]) -> None:
         super().__init__()
@@ -73,7 +76,10 @@ class ResidualUNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.input_layer = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1)
+            nn.Conv2d(1, 32, 3, padding=1),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3, padding=1),
         )
         self.input_skip = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1))
         self.residual_conv_1 = ResidualConv(32, 64, (2, 1))
@@ -135,14 +141,17 @@ class Audio2Pose(nn.Module):
 
     @staticmethod
     def num_latents(frames: int) -> int:
-        """How many latents a line of `frames` frames needs: one per window, the first frame excluded."""
+        """How many latents a line of `frames` frames needs: one per window, the first frame
+        excluded.
+        """
         return -(-(frames - 1) // WINDOW)
 
     def forward(self, mel: Tensor, pose: Tensor, latents: Tensor, style: int) -> Tensor:
         """Mel (T, 1, 80, 16), source pose (6,), latents (num_latents(T), 64) -> poses (T, 6).
 
-        The first frame keeps the source's pose. Whole windows follow; the last one covers the *last* 32 frames and gives
-        only those that are missing. A line shorter than a window repeats its first embedding in front.
+        The first frame keeps the source's pose. Whole windows follow; the last one covers the
+        *last* 32 frames and gives only those that are missing. A line shorter than a window
+        repeats its first embedding in front.
         """
         frames = mel.shape[0] - 1
         changes = [pose.new_zeros(1, POSES)]

@@ -1,7 +1,9 @@
-"""Dense motion: which part of the face moved where (face-vid2vid, CVPR 2021, section 3.2 and appendix A.1, eq. 3 to 5).
+"""Dense motion: which part of the face moved where (face-vid2vid, CVPR 2021, section 3.2 and
+appendix A.1, eq. 3 to 5).
 
-Each key point proposes that the whole volume moves with it; a 3D hourglass decides, voxel by voxel, whom to believe.
-Kept in float32: the flow addresses the feature volume, and half precision here costs 16 dB in the picture.
+Each key point proposes that the whole volume moves with it; a 3D hourglass decides, voxel by
+voxel, whom to believe. Kept in float32: the flow addresses the feature volume, and half precision
+here costs 16 dB in the picture.
 """
 
 from __future__ import annotations
@@ -89,7 +91,9 @@ class Hourglass(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
-    """`flow` (B, D, H, W, 3) in grid units, `occlusion` (B, 1, H, W) in (0, 1), `mask` (B, 16, D, H, W)."""
+    """`flow` (B, D, H, W, 3) in grid units, `occlusion` (B, 1, H, W) in (0, 1), `mask` (B, 16, D,
+    H, W).
+    """
 
     flow: Tensor
     occlusion: Tensor
@@ -121,17 +125,21 @@ class DenseMotion(nn.Module):
     def forward(self, squeezed: Tensor, source: Tensor, driving: Tensor) -> Motion:
         """`squeezed` (1 or B, 4, D, H, W), key points (1 or B, 15, 3) and (B, 15, 3) -> `Motion`."""
         batch, volume = driving.shape[0], squeezed.shape[2:]
-        grid = grid_3d(*volume, like=squeezed)
-        # Eq. 4; the first proposal is the grid itself: no motion. `DOUBT` makes the flow a step function of the mask, so
-        # the operations keep the order in which the weights were trained.
-        source_5d, driving_5d = (keypoints[:, :, None, None, None] for keypoints in (source, driving))
+        grid = grid_3d(volume, like=squeezed)
+        # Eq. 4; the first proposal is the grid itself: no motion. `DOUBT` makes the flow a step
+        # function of the mask, so the operations keep the order in which the weights were
+        # trained.
+        source_5d, driving_5d = (
+            keypoints[:, :, None, None, None] for keypoints in (source, driving)
+        )
         still = grid.expand(batch, 1, *grid.shape)
         proposals = torch.cat((still, grid - driving_5d + source_5d), dim=1)
         moved = F.grid_sample(
             squeezed.expand(batch, -1, -1, -1, -1).repeat_interleave(PROPOSALS, dim=0),
             proposals.flatten(0, 1),
             align_corners=False,
-        ).unflatten(0, (batch, PROPOSALS))
+        )
+        moved = moved.reshape(batch, PROPOSALS, *moved.shape[1:])
         heat = F.pad(gaussians(driving, grid) - gaussians(source, grid), (0, 0, 0, 0, 0, 0, 1, 0))
         belief = self.hourglass(torch.cat((heat[:, :, None], moved), dim=2).flatten(1, 2))
         mask = self.mask(belief).softmax(dim=1)

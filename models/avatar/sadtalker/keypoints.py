@@ -1,9 +1,13 @@
-"""Canonical 3D key points of the source face (Wang et al., face-vid2vid, CVPR 2021, appendix A.1, eq. 1).
+"""Canonical 3D key points of the source face (Wang et al., face-vid2vid, CVPR 2021, appendix A.1,
+eq. 1).
 
-A 2D encoder, a lift of its channels into depth, a 3D decoder and a spatial softmax. Run once per portrait.
+A 2D encoder, a lift of its channels into depth, a 3D decoder and a spatial softmax. Run once per
+portrait.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every torch reader knows
@@ -19,15 +23,19 @@ _DOWN = (64, 128, 256, 512, 1024)
 _UP = (512, 256, 128, 64, 32)
 
 
-def grid_3d(depth: int, height: int, width: int, like: Tensor) -> Tensor:
-    """Coordinates (depth, height, width, 3) in x, y, z order, each axis from -1 to 1 inclusive."""
-    axes = [torch.linspace(-1, 1, n, dtype=like.dtype, device=like.device) for n in (depth, height, width)]
+def grid_3d(size: Sequence[int], like: Tensor) -> Tensor:
+    """Coordinates (*size, 3), `size` = (depth, height, width), in x, y, z order, each axis from
+    -1 to 1 inclusive.
+    """
+    axes = [torch.linspace(-1, 1, n, dtype=like.dtype, device=like.device) for n in size]
     z, y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack((x, y, z), dim=-1)
 
 
 class Down2d(nn.Module):
     """Convolution, normalisation, ReLU, halving."""
+
+    folds = (("conv", "norm"),)
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -40,6 +48,8 @@ class Down2d(nn.Module):
 
 class Up3d(nn.Module):
     """Doubling of height and width (not depth), convolution, normalisation, ReLU."""
+
+    folds = (("conv", "norm"),)
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -67,7 +77,7 @@ class Lift(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 32, 16, H, W)."""
         flat: Tensor = self.conv(self.down_blocks(x))
-        y: Tensor = self.up_blocks(flat.unflatten(1, (_DOWN[-1], DEPTH)))
+        y: Tensor = self.up_blocks(flat.reshape(len(x), _DOWN[-1], DEPTH, *flat.shape[2:]))
         return y
 
 
@@ -101,5 +111,5 @@ class KeypointDetector(nn.Module):
         """(B, 3, S, S) RGB in [0, 1] -> (B, 15, 3), x, y, z in [-1, 1]. S divisible by 128."""
         logits: Tensor = self.kp(self.predictor(self.down(x)))
         weight = (logits.flatten(2) / TEMPERATURE).softmax(dim=2)
-        grid = grid_3d(*logits.shape[2:], like=x)
+        grid = grid_3d(logits.shape[2:], like=x)
         return weight @ grid.flatten(0, 2)

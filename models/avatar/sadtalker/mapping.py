@@ -1,4 +1,6 @@
-"""MappingNet: from 3DMM coefficients to the key points' motion (SadTalker, section 3.4; PIRenderer's mapping network)."""
+"""MappingNet: from 3DMM coefficients to the key points' motion (SadTalker, section 3.4;
+PIRenderer's mapping network).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ KEYPOINTS = 15
 
 
 class Mapping(nn.Module):
-    """A window of coefficients in; logits of yaw, pitch and roll, a translation and key-point offsets out."""
+    """A window of coefficients in; logits of yaw, pitch and roll, a translation and key-point
+    offsets out.
+    """
 
     def __init__(self, coefficients: int = 70, width: int = 1024) -> None:
         super().__init__()

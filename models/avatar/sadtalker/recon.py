@@ -1,7 +1,8 @@
-"""Single-image 3DMM regression (Deng et al., "Accurate 3D Face Reconstruction", CVPRW 2019, section 3.1).
+"""Single-image 3DMM regression (Deng et al., "Accurate 3D Face Reconstruction", CVPRW 2019,
+section 3.1).
 
-A ResNet-50 and seven linear heads give 257 coefficients of the Basel face model: identity 80, expression 64, texture 80,
-rotation 3, lighting 27, translation 2 + 1.
+A ResNet-50 and seven linear heads give 257 coefficients of the Basel face model: identity 80,
+expression 64, texture 80, rotation 3, lighting 27, translation 2 + 1.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """The face renderer (face-vid2vid, CVPR 2021, figure 4; SadTalker, section 3.4).
 
-A portrait becomes a 3D feature volume, once; every frame warps it by the key points' motion and decodes a picture.
+A portrait becomes a 3D feature volume, once; every frame warps it by the key points' motion and
+decodes a picture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - the name every torch reader knows
 from torch import Tensor, nn
 
+from models.avatar.folding import fold
 from models.avatar.sadtalker.dense_motion import DenseMotion, Motion
 from models.avatar.sadtalker.keypoints import DEPTH, Down2d
 from models.avatar.sadtalker.spade import SpadeDecoder
@@ -21,6 +22,8 @@ VOLUME = 32
 
 class Same2d(nn.Module):
     """Convolution, normalisation, activation at one resolution."""
+
+    folds = (("conv", "norm"),)
 
     def __init__(self, inputs: int, outputs: int, slope: float) -> None:
         super().__init__()
@@ -44,12 +47,15 @@ class Residual3d(nn.Module):
         """(B, C, D, H, W) -> the same shape."""
         y = self.conv1(self.norm1(x).relu_())
         y = self.conv2(self.norm2(y).relu_())
-        return x + y
+        summed: Tensor = x + y
+        return summed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What is constant for a portrait: feature volume (1, 32, 16, h, w), its compression, key points (1, 15, 3)."""
+    """What is constant for a portrait: feature volume (1, 32, 16, h, w), its compression, key
+    points (1, 15, 3).
+    """
 
     volume: Tensor
     squeezed: Tensor
@@ -73,15 +79,20 @@ class Renderer(nn.Module):
         self.decoder = SpadeDecoder()
 
     def volume(self, image: Tensor) -> Tensor:
-        """Portraits (B, 3, S, S) RGB in [0, 1] -> feature volumes (B, 32, 16, S/4, S/4). S divisible by 128."""
+        """Portraits (B, 3, S, S) RGB in [0, 1] -> feature volumes (B, 32, 16, S/4, S/4). S
+        divisible by 128.
+        """
         x = self.first(image)
         for block in self.down_blocks:
             x = block(x)
-        y: Tensor = self.resblocks_3d(self.second(x).unflatten(1, (VOLUME, DEPTH)))
+        x = self.second(x)
+        y: Tensor = self.resblocks_3d(x.reshape(len(x), VOLUME, DEPTH, *x.shape[2:]))
         return y
 
     def encode(self, image: Tensor, keypoints: Tensor) -> Source:
-        """A portrait (1, 3, S, S) and its key points (1, 15, 3) -> everything that its frames share."""
+        """A portrait (1, 3, S, S) and its key points (1, 15, 3) -> everything that its frames
+        share.
+        """
         volume = self.volume(image)
         squeezed = self.dense_motion_network.squeeze(volume)
         return Source(volume=volume, squeezed=squeezed, keypoints=keypoints)
@@ -93,7 +104,9 @@ class Renderer(nn.Module):
 
     def warp(self, volume: Tensor, flow: Tensor) -> Tensor:
         """Volume (1 or B, 32, D, h, w) sampled at the flow (B, D, h, w, 3) -> (B, 512, h, w)."""
-        moved = F.grid_sample(volume.expand(flow.shape[0], -1, -1, -1, -1), flow, align_corners=False)
+        moved = F.grid_sample(
+            volume.expand(flow.shape[0], -1, -1, -1, -1), flow, align_corners=False
+        )
         return moved.flatten(1, 2)
 
     def features(self, warped: Tensor) -> Tensor:
@@ -104,7 +117,8 @@ class Renderer(nn.Module):
     def forward(self, source: Source, driving: Tensor) -> Tensor:
         """Driving key points (B, 15, 3) -> RGB (B, 3, S, S) in (0, 1).
 
-        The decoder may be kept in half precision; volume, motion and warp stay in the source's float32.
+        The decoder may be kept in half precision; volume, motion and warp stay in the source's
+        float32.
         """
         motion = self.move(source, driving)
         feature = self.features(self.warp(source.volume, motion.flow)) * motion.occlusion
@@ -114,7 +128,12 @@ class Renderer(nn.Module):
 
 
 def prepare(renderer: Renderer) -> Renderer:
-    """Folds and joins the renderer's constant arithmetic for inference; call once, after the weights are loaded."""
-    with torch.no_grad():
-        renderer.decoder.prepare()
-    return renderer.eval().requires_grad_(requires_grad=False)
+    """Folds and joins the decoder's constant arithmetic for inference; call once, after the weights are loaded.
+
+    Source encoder and dense motion keep the operations as trained: the flow is a step function of the mask (`DOUBT`), and
+    a fold's rounding would move voxels across the step.
+    """
+    renderer.eval().requires_grad_(requires_grad=False)
+    renderer.decoder.prepare()
+    fold(renderer.third)
+    return renderer

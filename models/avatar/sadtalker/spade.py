@@ -1,11 +1,12 @@
-"""SPADE decoder (Park et al., "Semantic Image Synthesis with Spatially-Adaptive Normalization", CVPR 2019, eq. 1, fig. 4).
+"""SPADE decoder (Park et al., "Semantic Image Synthesis with Spatially-Adaptive Normalization",
+CVPR 2019, eq. 1, fig. 4).
 
-Here the "segmentation" is the warped feature map itself; every normalisation reads its scale and shift from it.
+Here the "segmentation" is the warped feature map itself; every normalisation reads its scale and
+shift from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ SLOPE = 0.2
 
 
 class SpectralConv2d(nn.Conv2d):
-    """A convolution that was trained under spectral normalisation (Miyato et al., ICLR 2018, eq. 8).
+    """A convolution that was trained under spectral normalisation (Miyato et al., ICLR 2018, eq.
+    8).
 
     At load W = W_orig / (u^T W_orig v) is folded once; inference never pays for the normalisation.
     """
@@ -35,10 +37,11 @@ class SpectralConv2d(nn.Conv2d):
 class PhaseConv(nn.Module):
     """A 3x3 convolution over a nearest-upsampled map, computed at the map's own resolution; exact.
 
-    Upsampled by s, output row s*i + p reads source rows floor((s*i + p + t) / s), t in (-1, 0, 1). For p = 0 that is
-    (i-1, i, i), for 0 < p < s-1 only i, for p = s-1 (i, i, i+1): the taps that fall on one row add up, and there are only
-    three kinds of row. Columns alike: nine small kernels with 25 taps per source pixel stand for 9 s^2 taps (s = 4: 144);
-    for s = 2 the middle kind is absent: 16 taps for 36.
+    Upsampled by s, output row s*i + p reads source rows floor((s*i + p + t) / s), t in (-1, 0,
+    1). For p = 0 that is (i-1, i, i), for 0 < p < s-1 only i, for p = s-1 (i, i, i+1): the taps
+    that fall on one row add up, and there are only three kinds of row. Columns alike: nine small
+    kernels with 25 taps per source pixel stand for 9 s^2 taps (s = 4: 144); for s = 2 the middle
+    kind is absent: 16 taps for 36.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, scale: int) -> None:
@@ -52,7 +55,9 @@ class PhaseConv(nn.Module):
         for rows in chosen:
             summed = torch.stack([weight[:, :, row].sum(dim=2) for row in rows], dim=2)
             for columns in chosen:
-                kernel = torch.stack([summed[..., column].sum(dim=-1) for column in columns], dim=-1)
+                kernel = torch.stack(
+                    [summed[..., column].sum(dim=-1) for column in columns], dim=-1
+                )
                 self.kernels.append(nn.Parameter(kernel.contiguous(), requires_grad=False))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,13 +93,17 @@ class Spade(nn.Module):
         self.mlp_beta = nn.Conv2d(HIDDEN, channels, 3, padding=1)
 
     def modulate(self, normalised: Tensor, hidden: Tensor) -> Tensor:
-        """Instance-normalised map and this layer's hidden map, same height and width -> modulated map."""
+        """Instance-normalised map and this layer's hidden map, same height and width -> modulated
+        map.
+        """
         gamma, beta = self.mlp_gamma(hidden), self.mlp_beta(hidden)
         return torch.addcmul(normalised + beta, normalised, gamma)
 
 
 class SpadeBlock(nn.Module):
-    """Two modulated convolutions with a shortcut, itself modulated when the width changes (figure 4)."""
+    """Two modulated convolutions with a shortcut, itself modulated when the width changes (figure
+    4).
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -110,23 +119,30 @@ class SpadeBlock(nn.Module):
 
     def norms(self) -> list[Spade]:
         """The block's modulations in the order of `shared`'s channels."""
-        return [self.norm_0, self.norm_1, self.norm_s] if self.learned else [self.norm_0, self.norm_1]
+        return (
+            [self.norm_0, self.norm_1, self.norm_s] if self.learned else [self.norm_0, self.norm_1]
+        )
 
     def prepare(self, scale: int) -> None:
-        """Joins the modulations' first convolutions into one, as phase kernels where the features are upsampled."""
-        firsts = [norm.mlp_shared[0] for norm in self.norms()]
-        weight = torch.cat([first.weight.detach() for first in firsts])
-        bias = torch.cat([first.bias.detach() for first in firsts])
+        """Joins the modulations' first convolutions into one, as phase kernels where the features
+        are upsampled.
+        """
+        firsts = [norm.mlp_shared.get_submodule("0") for norm in self.norms()]
+        weight = torch.cat([first.get_parameter("weight").detach() for first in firsts])
+        bias = torch.cat([first.get_parameter("bias").detach() for first in firsts])
         if scale > 1:
             self.shared = PhaseConv(weight, bias, scale)
             return
-        joined = nn.Conv2d(FEATURES, weight.shape[0], 3, padding=1, device=weight.device, dtype=weight.dtype)
+        joined = nn.Conv2d(
+            FEATURES, weight.shape[0], 3, padding=1, device=weight.device, dtype=weight.dtype
+        )
         joined.load_state_dict({"weight": weight, "bias": bias})
         self.shared = joined.requires_grad_(requires_grad=False)
 
     def _hidden(self, size: torch.Size, feature: Tensor) -> tuple[Tensor, ...]:
         if self.shared is not None:
-            return self.shared(feature).relu_().chunk(len(self.norms()), dim=1)
+            joined: Tensor = self.shared(feature)
+            return joined.relu_().chunk(len(self.norms()), dim=1)
         seen = F.interpolate(feature, size=list(size))
         return tuple(norm.mlp_shared(seen) for norm in self.norms())
 
@@ -134,11 +150,14 @@ class SpadeBlock(nn.Module):
         """(B, inputs, H, W) and features (B, 256, h, w), H = s h -> (B, outputs, H, W)."""
         hidden = self._hidden(x.shape[2:], feature)
         normalised = F.instance_norm(x)
-        shortcut: Tensor = self.conv_s(self.norm_s.modulate(normalised, hidden[2])) if self.learned else x
+        shortcut: Tensor = (
+            self.conv_s(self.norm_s.modulate(normalised, hidden[2])) if self.learned else x
+        )
         y = self.conv_0(F.leaky_relu(self.norm_0.modulate(normalised, hidden[0]), SLOPE))
         y = F.instance_norm(y)
         y = self.conv_1(F.leaky_relu(self.norm_1.modulate(y, hidden[1]), SLOPE))
-        return shortcut + y
+        summed: Tensor = shortcut + y
+        return summed
 
 
 class SpadeDecoder(nn.Module):
@@ -158,7 +177,9 @@ class SpadeDecoder(nn.Module):
         return [*middle, (self.up_0, 2), (self.up_1, 4)]
 
     def prepare(self) -> None:
-        """Turns every block to its joined and phase convolutions. Call after the weights are loaded."""
+        """Turns every block to its joined and phase convolutions. Call after the weights are
+        loaded.
+        """
         for block, scale in self.blocks():
             block.prepare(scale)
 
@@ -171,6 +192,3 @@ class SpadeDecoder(nn.Module):
             x = block(x, feature)
         image: Tensor = self.conv_img(F.leaky_relu(x, SLOPE))
         return image.sigmoid()
-
-
-Weights = Mapping[str, Tensor]

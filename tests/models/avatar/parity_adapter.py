@@ -1,7 +1,8 @@
 """The networks behind one door, for the parity check against the originals' reference outputs.
 
-`build(name)` gives a network with the published state-dict keys; `run(name, module, inputs)` evaluates it the way the
-engines do. `DROP` names the published keys that inference has no use for.
+`build(name)` gives a network with the published state-dict keys; `run(name, module, inputs)`
+evaluates it the way the engines do. `DROP` names the published keys that inference has no use
+for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ DROP = {
 }
 
 
-def build(name: str) -> nn.Module:  # noqa: C901 - one flat choice
+def build(name: str) -> nn.Module:
     """A network by its reference's name; `KeyError` where there is none."""
     match name:
         case "wav2lip":
@@ -62,7 +63,8 @@ def build(name: str) -> nn.Module:  # noqa: C901 - one flat choice
             from models.avatar.gfpgan.restorer import Restorer
 
             return Restorer()
-    raise KeyError(name)
+        case _:
+            raise KeyError(name)
 
 
 def run(name: str, module: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -93,7 +95,8 @@ def run(name: str, module: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Te
             return _generator(module, inputs)
         case "gfpgan":
             return {"image": module(inputs["x"])}
-    raise KeyError(name)
+        case _:
+            raise KeyError(name)
 
 
 def _audio2pose(module: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

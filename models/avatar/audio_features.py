@@ -1,0 +1,129 @@
+"""The mel spectrogram that Wav2Lip and SadTalker were trained on, and how frames of film look
+into it.
+
+16 kHz, pre-emphasis 0.97, 800-sample Hann windows every 200 samples, 80 Slaney mel bands from 55
+to 7600 Hz, dB mapped to [-4, 4]. In torch, so that it runs where the networks run; worked in
+blocks, so that an hour costs no more memory than a minute.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+SPEECH_RATE: Final = 16_000
+"""Hz."""
+WINDOW: Final = 800
+"""Samples of one spectrum: 50 ms."""
+HOP: Final = 200
+"""Samples between columns: 80 columns a second."""
+COLUMNS_HZ: Final = SPEECH_RATE // HOP
+BANDS: Final = 80
+COLUMNS: Final = 16
+"""Mel columns that a network sees for one frame: 0.2 s."""
+SADTALKER_FPS: Final = 25
+"""SadTalker's networks know one frame rate."""
+
+_BLOCK: Final = 4096
+"""Columns per block: 51 s, 13 MB of complex spectrum."""
+_FLOOR: Final = 1e-5
+"""Amplitude below which everything is silence: -100 dB."""
+
+
+def _slaney(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hz -> mel, Slaney's Auditory Toolbox: linear (200/3 Hz a mel) up to 1 kHz, then 27 mels to
+    a factor of 6.4.
+    """
+    linear = hz * 3 / 200
+    return np.where(
+        hz < 1000.0, linear, 15 + 27 * np.log(np.maximum(hz, 1e-9) / 1000.0) / math.log(6.4)
+    )
+
+
+def _slaney_inverse(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(mel < 15, mel * 200 / 3, 1000.0 * np.exp((mel - 15) * math.log(6.4) / 27))
+
+
+@cache
+def mel_basis() -> NDArray[np.float32]:
+    """Triangles (80, 401) over the spectrum's bins, each of unit area in Hz."""
+    low, high = _slaney(np.array([55.0, 7600.0]))
+    edges = _slaney_inverse(np.linspace(low, high, BANDS + 2))
+    bins = np.linspace(0.0, SPEECH_RATE / 2, WINDOW // 2 + 1)
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return np.asarray(triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None], np.float32)
+
+
+def mel(samples: NDArray[np.float32], device: torch.device | None = None) -> Tensor:
+    """Mono samples at 16 kHz, full scale ±1 -> mel columns (n // 200 + 1, 80) in [-4, 4].
+
+    Column t is centred on sample 200 t; outside the sound there is silence.
+    """
+    wave = torch.from_numpy(np.ascontiguousarray(samples, np.float32)).to(device)
+    emphasised = wave.clone()
+    emphasised[1:] -= 0.97 * wave[:-1]
+    padded = torch.nn.functional.pad(emphasised, (WINDOW // 2, WINDOW // 2))
+    window = torch.hann_window(WINDOW, periodic=True, device=device)
+    basis = torch.from_numpy(mel_basis()).to(device)
+    blocks = []
+    columns = len(samples) // HOP + 1
+    for first in range(0, columns, _BLOCK):
+        last = min(columns, first + _BLOCK)
+        part = padded[first * HOP : (last - 1) * HOP + WINDOW]
+        spectrum = torch.stft(part, WINDOW, HOP, window=window, center=False, return_complex=True)
+        blocks.append(basis @ spectrum.abs())
+    level_db = 20 * torch.cat(blocks, dim=1).clamp(min=_FLOOR).log10() - 20
+    return (8 * (level_db + 100) / 100 - 4).clamp(-4, 4).t().contiguous()
+
+
+def wav2lip_starts(columns: int, fps: float) -> list[int]:
+    """First mel column of every frame of a line; the last window is flush with the end and stands
+    once.
+    """
+    starts: list[int] = []
+    while (start := int(len(starts) * COLUMNS_HZ / fps)) + COLUMNS <= columns:
+        starts.append(start)
+    return [*starts, max(0, columns - COLUMNS)]
+
+
+def wav2lip_windows(spectrogram: Tensor, frames: int, fps: float) -> Tensor:
+    """Mel columns (n, 80) -> one window per frame (frames, 1, 80, 16), as a view-free batch.
+
+    Frames past the sound's last window see that window again; a line shorter than a window is
+    completed by silence.
+    """
+    if len(spectrogram) < COLUMNS:
+        quiet = (0, 0, 0, COLUMNS - len(spectrogram))
+        spectrogram = torch.nn.functional.pad(spectrogram, quiet, value=-4.0)
+    last = len(spectrogram) - COLUMNS
+    starts = torch.tensor([min(int(i * COLUMNS_HZ / fps), last) for i in range(frames)])
+    index = starts[:, None] + torch.arange(COLUMNS)
+    return spectrogram[index.to(spectrogram.device)].transpose(1, 2)[:, None]
+
+
+def sadtalker_frames(num_samples: int) -> int:
+    """Whole frames at 25 fps in `num_samples` at 16 kHz."""
+    return num_samples // (SPEECH_RATE // SADTALKER_FPS)
+
+
+def sadtalker_index(columns: int, frames: int) -> NDArray[np.int64]:
+    """Mel columns of every frame's window (frames, 16): it begins two frames early; clamped at
+    both ends.
+    """
+    first = np.trunc(COLUMNS_HZ * (np.arange(frames) - 2) / SADTALKER_FPS).astype(np.int64)
+    index: NDArray[np.int64] = np.clip(first[:, None] + np.arange(COLUMNS), 0, columns - 1)
+    return index
+
+
+def sadtalker_windows(spectrogram: Tensor, frames: int) -> Tensor:
+    """Mel columns (n, 80) -> (frames, 1, 80, 16)."""
+    index = torch.from_numpy(sadtalker_index(len(spectrogram), frames)).to(spectrogram.device)
+    return spectrogram[index].transpose(1, 2)[:, None]
