@@ -170,7 +170,7 @@ def doctor() -> None:
     from flows.tables import doctor_table
     from tasks.doctor import examine
 
-    console.print(doctor_table(examine()))
+    console.print(doctor_table(examine(os.environ)))
 
 
 @app.command()

@@ -86,9 +86,7 @@ def produce(
 def _rehearse(order: dict[str, Any], told: Profile) -> None:
     from tasks.script import Order, rehearse
 
-    with open_run(
-        order["out_dir"], told.device, strict=told.strict, commercial=told.commercial
-    ) as run:
+    with open_run(order["out_dir"], device=told.device, gpu=told.gpu) as run:
         rehearse.fn(
             Order(
                 script=order["script"],

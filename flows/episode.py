@@ -13,8 +13,7 @@ from prefect.runtime import flow_run
 from profiles import load_profile, settle
 from studio.types import Episode, Header
 from tasks.avatar import animate
-from tasks.encode import encode
-from tasks.mix import mix_sound
+from tasks.episode import encode, mix_sound
 from tasks.music import score
 from tasks.package import package
 from tasks.report import report_run
@@ -52,26 +51,33 @@ async def make_episode(
         background=wanted.picture.background,
     )
     with open_run(
-        out_dir, wanted.device, strict=wanted.strict, commercial=wanted.commercial
+        out_dir,
+        device=wanted.device,
+        gpu=wanted.gpu,
+        strict=wanted.strict,
+        commercial=wanted.commercial,
     ) as run:
-        rehearsal = await _done(at(run, rehearse).submit(order, run=run))
-        told = settle(wanted, rehearsal.script.header, options or {})
+        heard = await _done(at(run, rehearse).submit(order, run=run))
+        told = settle(wanted, heard.script.header, options or {})
+        # The file itself is among the assets; its path would make the key depend on the machine.
+        picture = told.picture.model_copy(update={"background": ""})
+        seed = told.seed
 
-        speech = at(run, speak).submit(rehearsal, told.voice, told.mix, told.seed, run=run)
-        music = at(run, score).submit(rehearsal, told.voice, told.music, told.seed, run=run)
-        sound = at(run, mix_sound).submit(rehearsal, speech, music, told.mix, run=run)
-        seen = at(run, animate).submit(
-            rehearsal, speech, told.avatar, told.picture, told.seed, run=run
-        )
-        video = at(run, encode).submit(
-            rehearsal, speech, sound, seen, told.picture, told.encode, run=run
-        )
+        speech = at(run, speak).submit(heard, told.voice, told.mix, seed, run=run)
+        music = at(run, score).submit(heard, told.voice, told.music, seed, run=run)
+        sound = at(run, mix_sound).submit(heard, speech, music, told.mix, run=run)
+        video = None
+        seen = None
+        if not told.package.audio_only:
+            seen = at(run, animate).submit(heard, speech, told.avatar, picture, seed, run=run)
+            video = at(run, encode).submit(
+                heard, speech, sound, seen, picture, told.avatar, told.encode, seed, run=run
+            )
         packed = at(run, package).submit(
-            rehearsal, speech, music, sound, seen, video, told.package, run=run
+            heard, speech, music, sound, seen, video, told.package, told.mix, seed, run=run
         )
-        episode = await _done(packed)
-        await _done(report_run.submit(episode, run=run))
-        return episode
+        episode: Episode = await _done(packed)
+        return await report_run(episode, run)
 
 
 async def _done(future: PrefectFuture[Any]) -> Any:

@@ -89,8 +89,8 @@ def stage(
     return wrap
 
 
-def at(run: Run, stage_task: Task[P, R]) -> Task[P, R]:
-    """The stage with its results kept in the store of this run."""
+def at(run: Run, stage_task: Task[P, R]) -> Task[..., R]:
+    """The stage with its results kept in the store of this run; its inputs may be futures."""
     return stage_task.with_options(
         result_storage=run.store.root / "results",
         result_serializer=MediaSerializer(root=str(run.store.root)),

@@ -1,0 +1,90 @@
+"""A deployed cron schedule really creates runs.
+
+With a FastAPI or SQLAlchemy that is too new, Prefect's server dies or its scheduler fails without a
+word and the nightly batch never runs: only a real server and a real deployment show it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flows.server import server_environment
+
+ROOT = Path(__file__).parents[2]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """A Prefect server with the house's settings and a database of its own."""
+    port = _free_port()
+    environ = server_environment(tmp_path)
+    environ["PREFECT_HOME"] = str(tmp_path / "prefect")
+    environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    where = ["--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", *where],
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                if httpx.get(f"{environ['PREFECT_API_URL']}/health").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert process.poll() is None, "the server died at its start"
+            assert time.monotonic() < deadline, "the server did not answer"
+            time.sleep(0.2)
+        yield environ["PREFECT_API_URL"], environ
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def test_deploy_all_registers_every_deployment_and_the_nightly_runs_are_scheduled(
+    server: tuple[str, dict[str, str]],
+) -> None:
+    url, environ = server
+    for command in (
+        ["work-pool", "create", "studio", "--type", "process"],
+        ["deploy", "--all"],
+    ):
+        subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", *command],
+            cwd=ROOT,
+            env=environ,
+            check=True,
+            capture_output=True,
+        )
+    found = httpx.post(f"{url}/deployments/filter", json={}).json()
+    assert {d["name"] for d in found} == {"default", "nightly"}
+    assert all(":" not in d["entrypoint"] for d in found), "module entrypoints only"
+
+    deadline = time.monotonic() + 60
+    scheduled: list[dict[str, object]] = []
+    while not scheduled and time.monotonic() < deadline:
+        state = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+        scheduled = httpx.post(f"{url}/flow_runs/filter", json={"flow_runs": state}).json()
+        time.sleep(0.5)
+    nightly = next(d["id"] for d in found if d["name"] == "nightly")
+    assert scheduled, "the scheduler made no runs"
+    assert {run["deployment_id"] for run in scheduled} == {nightly}
