@@ -4,11 +4,16 @@ A run opens one ledger and one meter, and wraps each stage in both::
 
     nvml = load_nvml()
     found = survey(nvml, os.environ)
-    with Meter(found.cards, nvml=nvml, sample_hz=5.0) as meter:
+    ledger = Ledger(host_folder(os.environ), found.cards, reserve_gib=spec.reserve_gib)
+    with Meter(found.cards, nvml=nvml, sample_hz=spec.sample_hz) as meter:
         with meter.stage("avatar", after=("speech",)) as running:
-            ...
-    for use in meter.uses():  # StageUse rows; their sums are the whole
-        print(use.stage, use.wall_s, use.cpu_s)
+            with ledger.lend(stage="avatar", need_gib=8.0) as lease:
+                running.holds(lease)
+                with running.phase("load"):
+                    ...
+                ...
+    uses = meter.uses()  # StageUse rows; their sums are the whole
+    verdict = judge(meter.trace())  # where the time went, and what to change
 
 Importing this package loads no driver. On a machine without one `survey` returns no cards and says
 why, the meter measures the host, and the ledger refuses with an `EngineUnavailable` that names the
