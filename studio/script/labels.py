@@ -34,17 +34,17 @@ _ROLE: Final = re.compile(
     _I,
 )
 _SECTION: Final = re.compile(
-    r"(?:(?:cold )?open(?:ing)?|intro(?:duction)?|outro|narration|"
-    r""
-    r"main(?: (?:content|segment|part))?|body|interlude|transition|break|closing|conclusion|teaser|hook|recap|summary|credits|"
-    r"call to action|sign-?off|q ?& ?a|interview|"
+    r"(?:(?:cold )?open(?:ing)?|intro(?:duction)?|outro|narration|body|interlude|transition|"
+    r"main(?: (?:content|segment|part))?|break|closing|conclusion|teaser|hook|recap|summary|"
+    r"credits|call to action|sign-?off|q ?& ?a|interview|"
     r"(?:intro|outro|opening|closing|theme|end|transition|background)[ ]music|"
     r"(?:main |closing |opening )?(?:theme|remarks|thoughts))[ ]?[:：]?",
     _I,
 )
 _NUMBERED: Final = re.compile(
     r"(?:part|chapter|section|segment|act|scene|episode)[ ]"
-    r"(?:[0-9]{1,4}|[ivxlc]{1,6}|one|two|three|four|five|six|seven|eight|nine|ten)(?:[ ]?[:：.—–-][ ]?(?P<title>[^.!?]{1,120}))?[ ]?",
+    r"(?:[0-9]{1,4}|[ivxlc]{1,6}|one|two|three|four|five|six|seven|eight|nine|ten)"
+    r"(?:[ ]?[:：.—–-][ ]?(?P<title>[^.!?]{1,120}))?[ ]?",
     _I,
 )
 _SENTENCE_MARK: Final = re.compile(r"[.!?…。！？।؟][\"'”’»)\]]*$")
