@@ -1,0 +1,87 @@
+"""The moving picture of the sound: five styles behind one door.
+
+A style draws coverage (0..255) for its box; the layer blends one ink through it, so colour and
+opacity mean the same in every style.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from models.picture.colour import Image, rgb_of, shifted
+from models.picture.hearing import Hearing
+from models.picture.planes import Blender, Planes, Rect
+from studio.specs import VisualizerSpec
+
+
+class Style(Protocol):
+    """Draws one frame's coverage."""
+
+    def coverage(self, frame: int) -> Image:
+        """`(h, w)` uint8 for a frame; frames come in order, the buffer is used again."""
+        ...
+
+
+def open_style(spec: VisualizerSpec, box: Rect, unit: float, fps: int, hearing: Hearing) -> Style:
+    """The style that `spec` names, for a box; thickness scales with `unit`."""
+    from models.picture import rings, strips
+
+    thickness = max(1.0, spec.thickness_px * unit)
+    match spec.style:
+        case "waveform":
+            return strips.Waveform(box.w, box.h, thickness, fps, hearing)
+        case "bars":
+            return strips.Bars(box.w, box.h, thickness, fps, hearing)
+        case "spectrum":
+            return strips.Spectrum(box.w, box.h, thickness, fps, hearing)
+        case "circular":
+            return rings.Circular(box.w, box.h, thickness, fps, hearing)
+        case "particles":
+            return rings.Particles(box.w, box.h, thickness, fps, hearing)
+
+
+class VisualizerLayer:
+    """A style as a layer of the picture, blended with its ink."""
+
+    def __init__(
+        self, spec: VisualizerSpec, box: Rect, unit: float, fps: int, hearing: Hearing
+    ) -> None:
+        self.box = box
+        self._style = open_style(spec, box, unit, fps, hearing)
+        self._ink = ink(spec.color, box.w, box.h)
+        self._strength = np.rint(np.arange(256) * spec.opacity).astype(np.uint8)
+        self._alpha: Image = np.zeros((box.h, box.w), np.uint8)
+        self._half: Image = np.zeros((box.h // 2, box.w // 2), np.uint8)
+        self._blender = Blender()
+
+    def update(self, frame: int) -> bool:
+        """Draw the coverage of a frame; sound moves in every one."""
+        cv2.LUT(self._style.coverage(frame), self._strength, dst=self._alpha)
+        cv2.resize(
+            self._alpha, self._half.shape[::-1], dst=self._half, interpolation=cv2.INTER_AREA
+        )
+        return True
+
+    def paint(self, canvas: Planes) -> None:
+        """Blend the ink into the canvas part of `box`."""
+        self._through(canvas.y, self._ink.y, self._alpha)
+        self._through(canvas.u, self._ink.u, self._half)
+        self._through(canvas.v, self._ink.v, self._half)
+
+    def _through(self, canvas: Image, inked: Image, alpha: Image) -> None:
+        coloured = self._blender.scratch((2, *alpha.shape))
+        cv2.multiply(inked, alpha, dst=coloured[0], scale=1.0 / 255.0)
+        cv2.bitwise_not(alpha, dst=coloured[1])
+        self._blender.over(canvas, coloured[0], coloured[1])
+
+
+def ink(colour: str, width: int, height: int) -> Planes:
+    """The style's colour in the middle, turning to its neighbours on the wheel at the ends."""
+    ends = np.array([rgb_of(shifted(colour, turn)) for turn in (-26.0, 0.0, 0.0, 26.0)], np.float32)
+    at = np.linspace(0.0, 1.0, width)
+    row = np.stack([np.interp(at, (0.0, 0.36, 0.64, 1.0), ends[:, i]) for i in range(3)], axis=1)
+    rgb = np.broadcast_to(row[None].astype(np.float32), (height, width, 3))
+    return Planes.from_rgb(np.ascontiguousarray(rgb))
