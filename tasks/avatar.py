@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.avatar import LineSound, Painter, Performer, Sitting, open_painter, open_performer
-from models.avatar.viseme.cast import cast_hosts
+from models.avatar.register import register_of
+from models.avatar.viseme.cast import Register, cast_hosts
 from studio.audio import read_flac
 from studio.keys import code_version, fingerprint
 from studio.specs import AvatarEngineName, AvatarSpec, PictureSpec
@@ -55,7 +56,7 @@ def animate(
     wanted = dict(rehearsal.script.header.avatars)
     if avatar.host:
         wanted[""] = avatar.host
-    looks = cast_hosts(seats, wanted)
+    looks = cast_hosts(seats, wanted, _registers(seats, speech, run.store))
     clips: list[AvatarClip] = []
     done, total = 0, len(speech.lines)
     with first_that_works(run, "avatar", avatar.engine, open_performer) as (performer, steps):
@@ -151,6 +152,16 @@ def _part(
 def _read_motion(store: Store, part: AvatarPart) -> NDArray[np.float32]:
     motion: NDArray[np.float32] = np.load(store.path(part.data), allow_pickle=False)
     return motion
+
+
+def _registers(speakers: tuple[str, ...], speech: SpeechTrack, store: Store) -> dict[str, Register]:
+    """How high each speaker's voice is, heard in the speaker's longest line."""
+    longest: dict[str, SpokenLine] = {}
+    for line in speech.lines:
+        known = longest.get(line.speaker)
+        if known is None or line.num_samples > known.num_samples:
+            longest[line.speaker] = line
+    return {s: register_of(read_flac(store.path(longest[s].audio))) for s in speakers}
 
 
 def _seats(rehearsal: Rehearsal, speech: SpeechTrack) -> tuple[str, ...]:

@@ -41,7 +41,6 @@ def rehearse(order: Order, *, run: Run) -> Rehearsal:
     path = Path(order.script)
     script = read_script(path)
     background = order.background or _beside(path, script.header.background)
-    landmarks = Path(order.portrait).with_suffix(".landmarks.json")
     assets = Assets(
         lexicon=read_lexicon(Path(order.lexicon)) if order.lexicon else (),
         music=_recording(run.store, order.music),
@@ -51,11 +50,7 @@ def rehearse(order: Order, *, run: Run) -> Rehearsal:
             if cue.file and (blob := _recording(run.store, _beside(path, cue.file)))
         ),
         portrait=_picture(run.store, order.portrait),
-        landmarks=(
-            run.store.put_file(landmarks, ".json")
-            if order.portrait and landmarks.is_file()
-            else None
-        ),
+        landmarks=_landmarks(run.store, order.portrait),
         background=_background(run.store, background),
     )
     run.report("parse", 1, 1)
@@ -86,6 +81,14 @@ def _picture(store: Store, name: str) -> Blob | None:
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise MediaError(name, "is not a picture that can be read", remedy) from error
     return store.put_file(Path(name))
+
+
+def _landmarks(store: Store, portrait: str) -> Blob | None:
+    """The points of a face that lie beside its picture: `portrait.landmarks.json`."""
+    if not portrait:
+        return None
+    points = Path(portrait).with_suffix(".landmarks.json")
+    return store.put_file(points) if points.is_file() else None
 
 
 def _background(store: Store, name: str) -> Blob | None:

@@ -28,7 +28,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class MediaSerializer(Serializer[Any]):
+# Prefect registers serializers by class; a parametrised base would be registered in its place.
+class MediaSerializer(Serializer):
     """Values of `studio.types` as JSON; reading one back checks that its media is still there."""
 
     type: Literal["studio-media"] = "studio-media"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -369,12 +370,16 @@ def find_host(name: str) -> Host:
     return host
 
 
-def cast_hosts(speakers: tuple[str, ...], wanted: dict[str, str]) -> dict[str, str]:
+def cast_hosts(
+    speakers: tuple[str, ...],
+    wanted: Mapping[str, str],
+    registers: Mapping[str, Register] | None = None,
+) -> dict[str, str]:
     """A host's name for every speaker.
 
     `wanted` maps speakers (and "" for all others) to hosts and wins; everybody else gets a host
-    nobody has yet, in the order of `HOSTS`. With more speakers than hosts the hosts are given out
-    again.
+    nobody has yet, one that suits the register of the voice if there is one, in the order of
+    `HOSTS`. With more speakers than hosts the hosts are given out again.
 
     Raises:
         SettingError: A wanted host does not exist.
@@ -385,9 +390,16 @@ def cast_hosts(speakers: tuple[str, ...], wanted: dict[str, str]) -> dict[str, s
     for speaker in speakers:
         if speaker in chosen:
             continue
+        register = (registers or {}).get(speaker)
         first = named.get("")
         free = [first] if first and first not in taken else []
-        free += sorted(HOSTS, key=lambda name: (taken.count(name), list(HOSTS).index(name)))
+        free += sorted(HOSTS, key=lambda name: (taken.count(name), _misfit(name, register)))
         chosen[speaker] = free[0]
         taken.append(free[0])
     return {speaker: chosen[speaker] for speaker in speakers}
+
+
+def _misfit(host: str, register: Register | None) -> int:
+    """How far a host is from a register, 0 to 2; a stable sort keeps the order of `HOSTS`."""
+    scale: tuple[Register, ...] = ("low", "middle", "high")
+    return abs(scale.index(HOSTS[host].register) - scale.index(register)) if register else 0
