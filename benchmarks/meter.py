@@ -18,9 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from studio.gpu.cards import load_nvml, survey  # noqa: E402
-from studio.gpu.meter import Meter  # noqa: E402
-from studio.gpu.processes import read_host  # noqa: E402
+from studio.gpu.cards import load_nvml, survey
+from studio.gpu.meter import Meter
+from studio.gpu.processes import read_host
 
 
 def main() -> None:
