@@ -14,6 +14,7 @@ from typing import Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from models.avatar.viseme.portrait import Portrait
 from models.avatar.viseme.presence import Facing
 from studio.errors import EngineUnavailable
 from studio.specs import AvatarEngineName
@@ -67,6 +68,7 @@ class Painter(Protocol):
 class Sitting:
     """Who is drawn, how large, and where it looks.
 
+    `portrait`, where given, is drawn instead of a host (`viseme.portrait.read_portrait` makes one).
     `look` is a host's name (`viseme.cast.HOSTS`), perhaps with an outfit ("nova/teal"). `facing`
     says where the other host stands in the picture. `motion_scale` 0..2 scales the movement of head
     and brows.
@@ -77,6 +79,7 @@ class Sitting:
     fps: int
     seed: int
     facing: Facing = "front"
+    portrait: Portrait | None = None
     motion_scale: float = 1.0
 
 
@@ -118,9 +121,9 @@ def open_painter(
     """
     match engine:
         case "viseme":
-            from models.avatar.viseme.performer import paint_host
+            from models.avatar.viseme.performer import paint_sitting
 
-            yield paint_host(sitting, parts)
+            yield paint_sitting(sitting, parts)
         case "still" | "wav2lip" | "sadtalker" | "did_api":
             raise _absent(engine)
         case _:

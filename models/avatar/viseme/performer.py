@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.avatar.viseme.articulation import articulate
 from models.avatar.viseme.cast import find_host
+from models.avatar.viseme.likeness import LikenessPainter
 from models.avatar.viseme.painter import HostPainter
 from models.avatar.viseme.presence import Presence
 from studio.types import SAMPLE_RATE, EngineInfo
@@ -46,10 +47,10 @@ class VisemePerformer:
         )
 
 
-class _HostPerformance:
-    """A drawn host through an episode."""
+class _Performance:
+    """A drawn host, or a portrait, through an episode."""
 
-    def __init__(self, painter: HostPainter, presence: Presence) -> None:
+    def __init__(self, painter: HostPainter | LikenessPainter, presence: Presence) -> None:
         self._painter, self._presence = painter, presence
         self.size_px = painter.size_px
 
@@ -58,11 +59,13 @@ class _HostPerformance:
         return self._painter.paint(*self._presence.at(frame))
 
 
-def paint_host(
+def paint_sitting(
     sitting: Sitting, parts: Sequence[tuple[int, NDArray[np.float32]]]
-) -> _HostPerformance:
-    """A painter of the host that `sitting` names."""
+) -> _Performance:
+    """A painter of the portrait in `sitting`, or of the host that it names."""
     presence = Presence(parts, sitting.fps, sitting.seed, sitting.facing, sitting.motion_scale)
+    if sitting.portrait is not None:
+        return _Performance(LikenessPainter(sitting.portrait, sitting.size_px), presence)
     host = find_host(sitting.look)
     painter = HostPainter(host, sitting.size_px, mirrored=sitting.facing == "left")
-    return _HostPerformance(painter, presence)
+    return _Performance(painter, presence)
