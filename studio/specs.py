@@ -17,6 +17,7 @@ Fraction01 = Annotated[float, Field(ge=0.0, le=1.0)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 VoiceEngineName = Literal["espeak_ng", "coqui_tts", "gtts_cloud", "tone"]
+CloudName = Literal["google_translate", "elevenlabs", "azure"]
 MusicEngineName = Literal["arranger", "musicgen_hf", "musicgen_audiocraft", "hum"]
 AvatarEngineName = Literal["viseme", "wav2lip", "sadtalker", "did_api", "still"]
 Aspect = Literal["16:9", "9:16", "1:1"]
@@ -53,6 +54,16 @@ class VoiceSpec(Spec):
     highpass_hz: float = Field(default=70.0, ge=0.0, le=400.0, description="0: off")
     compression_ratio: float = Field(default=2.5, ge=1.0, le=20.0, description="1: off")
     max_takes: int = Field(default=3, ge=1, le=10)
+    model: str = Field(
+        default="", description="of a neural or cloud engine; empty: the engine's own choice"
+    )
+    weights_dir: str = Field(default="", description="a folder with a checkpoint, used as it is")
+    reference: str = Field(default="", description="a recording whose voice is to be cloned")
+    temperature: float | None = Field(
+        default=None, gt=0.0, le=2.0, description="of a sampling engine; None: the model's own"
+    )
+    cloud: CloudName = Field(default="google_translate", description="who speaks for gtts_cloud")
+    endpoint: str = Field(default="", description="another address of the cloud: region or proxy")
 
 
 class MusicSpec(Spec):

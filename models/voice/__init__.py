@@ -82,8 +82,12 @@ class Voice(Protocol):
 
 
 @contextmanager
-def open_voice(engine: VoiceEngineName, spec: VoiceSpec, device: DeviceSpec) -> Iterator[Voice]:
+def open_voice(
+    engine: VoiceEngineName, spec: VoiceSpec, device: DeviceSpec, *, cloud_key: str = ""
+) -> Iterator[Voice]:
     """The voice `engine`, ready to speak; its memory is given back when the context ends.
+
+    `cloud_key` is the secret of the service `spec.cloud`, for `gtts_cloud` only.
 
     Raises `EngineUnavailable` when a package, the weights or the device it needs is not there.
     """
@@ -102,8 +106,8 @@ def open_voice(engine: VoiceEngineName, spec: VoiceSpec, device: DeviceSpec) -> 
             with open_coqui(spec, device) as voice:
                 yield voice
         case "gtts_cloud":
-            from models.voice.gtts_cloud import GoogleTranslateVoice
+            from models.voice.gtts_cloud import CloudVoice
 
-            yield GoogleTranslateVoice()
+            yield CloudVoice(spec, cloud_key)
         case _:
             assert_never(engine)
