@@ -94,8 +94,8 @@ def wav2lip_starts(columns: int, fps: float) -> list[int]:
     return [*starts, max(0, columns - COLUMNS)]
 
 
-def wav2lip_windows(spectrogram: Tensor, frames: int, fps: float) -> Tensor:
-    """Mel columns (n, 80) -> one window per frame (frames, 1, 80, 16), as a view-free batch.
+def wav2lip_windows(spectrogram: Tensor, frames: range, fps: float) -> Tensor:
+    """Mel columns (n, 80) -> one window for each of `frames` (len(frames), 1, 80, 16).
 
     Frames past the sound's last window see that window again; a line shorter than a window is
     completed by silence.
@@ -104,7 +104,7 @@ def wav2lip_windows(spectrogram: Tensor, frames: int, fps: float) -> Tensor:
         quiet = (0, 0, 0, COLUMNS - len(spectrogram))
         spectrogram = torch.nn.functional.pad(spectrogram, quiet, value=-4.0)
     last = len(spectrogram) - COLUMNS
-    starts = torch.tensor([min(int(i * COLUMNS_HZ / fps), last) for i in range(frames)])
+    starts = torch.tensor([min(int(i * COLUMNS_HZ / fps), last) for i in frames])
     index = starts[:, None] + torch.arange(COLUMNS)
     return spectrogram[index.to(spectrogram.device)].transpose(1, 2)[:, None]
 
@@ -114,16 +114,44 @@ def sadtalker_frames(num_samples: int) -> int:
     return num_samples // (SPEECH_RATE // SADTALKER_FPS)
 
 
-def sadtalker_index(columns: int, frames: int) -> NDArray[np.int64]:
-    """Mel columns of every frame's window (frames, 16): it begins two frames early; clamped at
-    both ends.
+def sadtalker_index(columns: int, frames: range) -> NDArray[np.int64]:
+    """Mel columns of every frame's window (len(frames), 16): it begins two frames early; clamped
+    at both ends.
     """
-    first = np.trunc(COLUMNS_HZ * (np.arange(frames) - 2) / SADTALKER_FPS).astype(np.int64)
+    first = np.trunc(COLUMNS_HZ * (np.array(frames) - 2) / SADTALKER_FPS).astype(np.int64)
     index: NDArray[np.int64] = np.clip(first[:, None] + np.arange(COLUMNS), 0, columns - 1)
     return index
 
 
-def sadtalker_windows(spectrogram: Tensor, frames: int) -> Tensor:
-    """Mel columns (n, 80) -> (frames, 1, 80, 16)."""
+def sadtalker_windows(spectrogram: Tensor, frames: range) -> Tensor:
+    """Mel columns (n, 80) -> one window for each of `frames` at 25 fps (len(frames), 1, 80, 16)."""
     index = torch.from_numpy(sadtalker_index(len(spectrogram), frames)).to(spectrogram.device)
     return spectrogram[index].transpose(1, 2)[:, None]
+
+
+_QUIET_DB: Final = 45.0
+"""Below the loud parts of speech by this much nobody speaks: breath, room tone, dither."""
+_PAUSE: Final = 16
+"""Columns (0.2 s) that a pause lasts at least; the closure of a plosive is shorter."""
+_MARGIN: Final = 4
+"""Columns (50 ms) of a pause left as they are on either side, so that no onset is cut."""
+
+
+def hush(spectrogram: Tensor) -> Tensor:
+    """Mel columns (n, 80) with the pauses made wholly silent (-4): what is no speech must not
+    move a mouth.
+
+    A column is quiet when its loudest band lies `_QUIET_DB` below the line's 95th percentile, or
+    is at the floor.
+    """
+    loudest = spectrogram.amax(dim=1).cpu().numpy()
+    loud = float(np.percentile(loudest, 95)) - 8 * _QUIET_DB / 100
+    quiet = loudest <= max(loud, -4.0 + 8 * 15 / 100)
+    edges = np.flatnonzero(np.diff(quiet, prepend=False, append=False))
+    hushed = spectrogram.clone()
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start >= _PAUSE:
+            first = 0 if start == 0 else start + _MARGIN
+            last = len(quiet) if stop == len(quiet) else stop - _MARGIN
+            hushed[first:last] = -4.0
+    return hushed

@@ -23,7 +23,9 @@ RETINA_LEVELS: Final = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """A face: `box` is left, top, right, bottom in pixels; `points` (5, 2) are eyes, nose, mouth corners, if known."""
+    """A face: `box` is left, top, right, bottom in pixels; `points` (5, 2) are eyes, nose, mouth
+    corners, if known.
+    """
 
     box: tuple[float, float, float, float]
     score: float
@@ -36,7 +38,9 @@ class Detection:
 
 
 def decode_boxes(offsets: Floats, anchors: Floats) -> Floats:
-    """Offsets (N, 4) on anchors (N, 4: centre x, centre y, width, height) -> boxes (N, 4: left, top, right, bottom)."""
+    """Offsets (N, 4) on anchors (N, 4: centre x, centre y, width, height) -> boxes (N, 4: left,
+    top, right, bottom).
+    """
     centre = anchors[:, :2] + offsets[:, :2] * CENTRE_VARIANCE * anchors[:, 2:]
     size = anchors[:, 2:] * np.exp(offsets[:, 2:] * SIZE_VARIANCE)
     corner = centre - size / 2
@@ -63,7 +67,8 @@ def retina_anchors(height: int, width: int) -> Floats:
 
 
 def s3fd_candidates(maps: list[tuple[Floats, Floats]], threshold: float = 0.05) -> Floats:
-    """S3FD's maps of one image, per stride face probability (h, w) and offsets (4, h, w) -> (N, 5) boxes and scores.
+    """S3FD's maps of one image, per stride face probability (h, w) and offsets (4, h, w) -> (N,
+    5) boxes and scores.
 
     The anchor of every place is a square of four strides.
     """
@@ -97,9 +102,11 @@ def suppress(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
 
 
 def smooth(boxes: NDArray[np.float64], window: int = 5) -> NDArray[np.int64]:
-    """Steadies the boxes (T, 4) of a film: each becomes the mean of the next `window`, itself included.
+    """Steadies the boxes (T, 4) of a film: each becomes the mean of the next `window`, itself
+    included.
 
-    Done in place, later windows see smoothed values only in their past; the last frames share the mean of the last `window`.
+    Done in place, later windows see smoothed values only in their past; the last frames share the
+    mean of the last `window`.
     """
     steady = boxes.astype(np.float64)
     for first in range(len(steady)):

@@ -24,14 +24,16 @@ _PAIRS: Final = (
     *((i, i) for i in (68, 69, 71, 72, 73, 75)),
     *((i, i) for i in range(76, 96)),  # mouth
 )  # fmt: skip
-"""For each of the 68 points (Sagonas et al., 300-W, 2013) the two of WFLW's 98 (Wu et al., CVPR 2018) that it lies between."""
+"""For each of the 68 points (Sagonas et al., 300-W, 2013) the two of WFLW's 98 (Wu et al., CVPR
+2018) that it lies between.
+"""
 
 
 def heat_points(heat: NDArray[np.float32]) -> Points:
     """Heat maps (K, H, W) -> points (K, 2), x and y in heat-map pixels, pixel centres at .5.
 
-    The maximum, moved a quarter of a pixel towards its higher neighbour on each axis; neighbours are taken along the
-    flattened map and stop at its ends.
+    The maximum, moved a quarter of a pixel towards its higher neighbour on each axis; neighbours
+    are taken along the flattened map and stop at its ends.
     """
     count, height, width = heat.shape
     flat = heat.reshape(count, -1)
@@ -40,7 +42,8 @@ def heat_points(heat: NDArray[np.float32]) -> Points:
 
     def lean(step: int) -> NDArray[np.float32]:
         above, below = np.minimum(peak + step, last), np.maximum(peak - step, 0)
-        return np.sign(flat[rows, above] - flat[rows, below])
+        leaning: NDArray[np.float32] = np.sign(flat[rows, above] - flat[rows, below])
+        return leaning
 
     x = peak % width + 0.25 * lean(1) + 0.5
     y = peak // width + 0.25 * lean(width) + 0.5
@@ -50,13 +53,16 @@ def heat_points(heat: NDArray[np.float32]) -> Points:
 def to_68(points: Points) -> Points:
     """WFLW's 98 points (98, 2) -> 300-W's 68 (68, 2)."""
     first, second = np.array(_PAIRS).T
-    return (points[first] + points[second]) / 2
+    middle: Points = (points[first] + points[second]) / 2
+    return middle
 
 
 def five(points: Points) -> Points:
-    """68 points -> centres of the eyes, tip of the nose, corners of the mouth (5, 2), in the order of the 3DMM's.
+    """68 points -> centres of the eyes, tip of the nose, corners of the mouth (5, 2), in the
+    order of the 3DMM's.
 
-    An eye's centre here is the middle of two points of its upper and lower lid, as the 3DMM's landmarks are defined.
+    An eye's centre here is the middle of two points of its upper and lower lid, as the 3DMM's
+    landmarks are defined.
     """
     left, right = points[[37, 40]].mean(axis=0), points[[43, 46]].mean(axis=0)
     return np.stack((left, right, points[30], points[48], points[54]))

@@ -146,26 +146,27 @@ class Audio2Pose(nn.Module):
         """
         return -(-(frames - 1) // WINDOW)
 
-    def forward(self, mel: Tensor, pose: Tensor, latents: Tensor, style: int) -> Tensor:
-        """Mel (T, 1, 80, 16), source pose (6,), latents (num_latents(T), 64) -> poses (T, 6).
+    def forward(self, speech: Tensor, pose: Tensor, latents: Tensor, style: int) -> Tensor:
+        """Embeddings of every frame (T, 512), source pose (6,), latents (num_latents(T), 64) ->
+        poses (T, 6).
 
         The first frame keeps the source's pose. Whole windows follow; the last one covers the
         *last* 32 frames and gives only those that are missing. A line shorter than a window
         repeats its first embedding in front.
         """
-        frames = mel.shape[0] - 1
-        changes = [pose.new_zeros(1, POSES)]
-        speech = self.audio_encoder(mel[None, 1:])[0] if frames else pose.new_zeros(0, EMBEDDING)
-        if 0 < frames < WINDOW:
+        speech = speech[1:]
+        frames = len(speech)
+        if frames == 0:
+            return pose[None]
+        if frames < WINDOW:
             speech = torch.cat((speech[:1].expand(WINDOW - frames, -1), speech))
         starts = [window * WINDOW for window in range(frames // WINDOW)]
         missing = frames % WINDOW
         if missing:
-            starts.append(speech.shape[0] - WINDOW)
-        if starts:
-            windows = torch.stack([speech[start : start + WINDOW] for start in starts])
-            reference = pose.expand(len(starts), -1)
-            drawn = self.netG["decoder"](latents, style, reference, windows)
-            whole = drawn[: frames // WINDOW].reshape(-1, POSES)
-            changes += [whole, drawn[-1, WINDOW - missing :]] if missing else [whole]
-        return pose + torch.cat(changes)
+            starts.append(len(speech) - WINDOW)
+        windows = torch.stack([speech[start : start + WINDOW] for start in starts])
+        drawn = self.netG["decoder"](latents, style, pose.expand(len(starts), -1), windows)
+        changes = drawn[: frames // WINDOW].reshape(-1, POSES)
+        if missing:
+            changes = torch.cat((changes, drawn[-1, WINDOW - missing :]))
+        return pose + torch.cat((pose.new_zeros(1, POSES), changes))

@@ -128,10 +128,11 @@ class Renderer(nn.Module):
 
 
 def prepare(renderer: Renderer) -> Renderer:
-    """Folds and joins the decoder's constant arithmetic for inference; call once, after the weights are loaded.
+    """Folds and joins the decoder's constant arithmetic for inference; call once, after the
+    weights are loaded.
 
-    Source encoder and dense motion keep the operations as trained: the flow is a step function of the mask (`DOUBT`), and
-    a fold's rounding would move voxels across the step.
+    Source encoder and dense motion keep the operations as trained: the flow is a step function of
+    the mask (`DOUBT`), and a fold's rounding would move voxels across the step.
     """
     renderer.eval().requires_grad_(requires_grad=False)
     renderer.decoder.prepare()

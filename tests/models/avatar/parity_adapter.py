@@ -104,7 +104,8 @@ def _audio2pose(module: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tenso
 
     assert isinstance(module, Audio2Pose)
     mel, reference = inputs["indiv_mels"][0], inputs["ref"][0, 0, -6:]
-    pose = module(mel, reference, inputs["z"][:, 0], 3)  # the reference spoke in style 3
+    speech = module.audio_encoder(mel[None])[0]
+    pose = module(speech, reference, inputs["z"][:, 0], 3)  # the reference spoke in style 3
     return {"pose": pose[None], "audio_emb_last": module.audio_encoder(mel[None, -32:])}
 
 

@@ -1,0 +1,105 @@
+"""A portrait from outside: decoded upright, checked, and its face found, or a sentence that says
+why not.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from models.avatar.face.boxes import Detection
+from studio.errors import MediaError, NoFaceError
+
+Picture = NDArray[np.uint8]
+
+MIN_FACE_PX: Final = 48
+"""Half of what the smallest network sees; less holds no mouth to animate."""
+RIVAL: Final = 0.6
+"""A second face of this share of the first one's area: nobody can tell who is meant."""
+MAX_TURN: Final = 0.42
+"""How far the nose may stand from the middle of the eyes, in eye distances; beyond, one eye is
+nearly hidden (about 45 degrees of yaw).
+"""
+MAX_SIDE_PX: Final = 1440
+"""A portrait is scaled down to this; a presenter takes a part of the picture."""
+
+
+def decode_portrait(data: bytes, name: str = "portrait") -> Picture:
+    """An image file -> RGB (h, w, 3), upright by its EXIF rotation, transparency over white, any
+    mode Pillow reads.
+
+    Raises:
+        MediaError: It is no image, or too small.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGBA")
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise MediaError(name, f"not an image ({error})", "Give a JPEG, PNG or WebP") from error
+    ground = Image.new("RGBA", upright.size, "white")
+    return as_portrait(np.asarray(Image.alpha_composite(ground, upright).convert("RGB")))
+
+
+def as_portrait(image: NDArray[np.generic]) -> Picture:
+    """Any 8-bit picture, grey (h, w), RGB or RGBA -> RGB (h, w, 3), even height and width, at
+    most `MAX_SIDE_PX`.
+
+    Raises:
+        MediaError: It is no 8-bit picture, or smaller than a face must be.
+    """
+    remedy = "Give an 8-bit RGB picture"
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise MediaError("portrait", f"an array {image.shape} of {image.dtype}", remedy)
+    grey = image.ndim == 2 or image.shape[2] == 1
+    rgb = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2) if grey else image[..., :3]
+    if rgb.shape[2] != 3:
+        raise MediaError("portrait", f"{image.shape[2]} channels", remedy)
+    if min(rgb.shape[:2]) < MIN_FACE_PX:
+        size = f"{rgb.shape[1]} x {rgb.shape[0]} pixels"
+        raise MediaError("portrait", size, f"Give a picture of at least {2 * MIN_FACE_PX} pixels")
+    scale = MAX_SIDE_PX / max(rgb.shape[:2])
+    if scale < 1:
+        wide, high = (max(2, round(side * scale)) for side in rgb.shape[1::-1])
+        rgb = cv2.resize(np.ascontiguousarray(rgb), (wide, high), interpolation=cv2.INTER_AREA)
+    # Video codecs subsample colour by two: an odd last row or column is left out rather than
+    # stretched.
+    even = rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2]
+    return np.ascontiguousarray(even, dtype=np.uint8)
+
+
+def the_face(detections: list[Detection]) -> Detection:
+    """The one face that is meant: the largest, if it is large enough, frontal, and without a rival.
+
+    Raises:
+        NoFaceError: None, too small, turned away, or two of alike size.
+    """
+    if not detections:
+        remedy = "Give a frontal portrait, or its 68 landmarks if it is a drawing"
+        raise NoFaceError("portrait", "no face found", remedy)
+    first, *others = sorted(detections, key=lambda face: -face.area)
+    if others and others[0].area > RIVAL * first.area:
+        found = f"{len(detections)} faces, two of alike size"
+        raise NoFaceError("portrait", found, "Crop the picture to the presenter")
+    side = min(first.box[2] - first.box[0], first.box[3] - first.box[1])
+    if side < MIN_FACE_PX:
+        found = f"the face is only {side:.0f} pixels wide"
+        raise NoFaceError("portrait", found, f"Give one of at least {MIN_FACE_PX} pixels")
+    if first.points is not None:
+        _check_frontal(first.points)
+    return first
+
+
+def _check_frontal(points: NDArray[np.float32]) -> None:
+    left, right, nose = points[0], points[1], points[2]
+    across = right - left
+    distance = float(np.hypot(*across))
+    # How far the nose stands from the eyes' middle along their line, in eye distances: sin(yaw)
+    # times the nose's length.
+    turn = abs(float(np.dot(nose - (left + right) / 2, across))) / max(distance**2, 1e-6)
+    if turn > MAX_TURN:
+        raise NoFaceError("portrait", "the face is seen from the side", "Give a frontal portrait")

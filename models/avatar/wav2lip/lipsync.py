@@ -1,0 +1,158 @@
+"""The Wav2Lip engine: a portrait or a short film of the presenter, and the sound of a line,
+become frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.avatar import LineSound
+from models.avatar.audio_features import SPEECH_RATE, hush, mel, wav2lip_windows
+from models.avatar.face.boxes import Detection, smooth
+from models.avatar.face.detectors import detect_s3fd
+from models.avatar.face.s3fd import S3FD
+from models.avatar.folding import fold
+from models.avatar.paste import Paste, feather
+from models.avatar.placement import Frames, Placement, surfacing, to_host
+from models.avatar.portrait import Picture, the_face
+from models.avatar.wav2lip.net import FACE_PX, Wav2Lip
+from models.avatar.wav2lip.portrait_decoder import PortraitDecoder
+from models.avatar.weights import S3FD as S3FD_WEIGHTS
+from models.avatar.weights import WAV2LIP, load
+from studio.audio import resample
+from studio.types import SAMPLE_RATE, EngineInfo
+
+INFO: Final = EngineInfo(
+    name="wav2lip",
+    code_licence="Apache-2.0",
+    weights_licence="non-commercial research (trained on LRS2)",
+    commercial=False,
+    memory_gib=1.5,
+    rate=25,
+)
+CHIN_PX: Final = 10
+"""The box is extended below by this, so that the chin may drop (the authors' default padding)."""
+EDGE: Final = 0.12
+"""Share of the face's box over which the picture fades into the portrait."""
+EYES: Final = 0.42
+"""Share of the box, from the top, that the portrait keeps: the network paints it anew, only
+blurrier.
+"""
+_BYTES_PER_FRAME: Final = 48 << 20
+"""Activations of one face in float32 with the working memory of its convolutions."""
+
+
+def load_network(directory: Path) -> Wav2Lip:
+    """The lip network from the authors' checkpoint, folded. Raises `EngineUnavailable`."""
+    return fold(load(Wav2Lip(), WAV2LIP, directory))
+
+
+def find_face(directory: Path, portrait: Picture, placement: Placement) -> Detection:
+    """The presenter's face by S3FD. Raises `EngineUnavailable` without its weights, `NoFaceError`
+    without a face.
+    """
+    detector = load(S3FD(), S3FD_WEIGHTS, directory).to(placement.device)
+    with surfacing("face detection"):
+        return the_face(detect_s3fd(detector, portrait))
+
+
+def face_box(face: Detection, width: int, height: int) -> tuple[int, int, int, int]:
+    """The rectangle that the network paints: the detector's, with the chin, inside the picture."""
+    left, top, right, bottom = (int(v) for v in face.box)
+    return max(0, left), max(0, top), min(width, right), min(height, bottom + CHIN_PX)
+
+
+def mouth_mask(height: int, width: int) -> Tensor:
+    """Where the generated face replaces the portrait (height, width): all round feathered, from
+    below the eyes down.
+    """
+    place = (torch.arange(height) + 0.5) / height
+    below_eyes = ((place - EYES) / EDGE).clamp(0, 1)
+    return feather(height, width, EDGE) * ((1 - torch.cos(below_eyes * torch.pi)) / 2)[:, None]
+
+
+def net_faces(crops: list[Picture], device: torch.device) -> Tensor:
+    """RGB face crops -> the network's input (n, 6, 96, 96): lower half blanked, then whole; BGR
+    in [0, 1].
+    """
+    sized = [cv2.resize(crop, (FACE_PX, FACE_PX))[..., ::-1] for crop in crops]
+    whole = torch.from_numpy(np.stack(sized)).to(device).permute(0, 3, 1, 2).float() / 255
+    blanked = whole.clone()
+    blanked[:, :, FACE_PX // 2 :] = 0
+    return torch.cat((blanked, whole), dim=1)
+
+
+class LipSync:
+    """One presenter, ready to speak any number of lines; what the portrait contributes is
+    computed once.
+    """
+
+    def __init__(
+        self,
+        network: Wav2Lip,
+        portrait: Picture,
+        face: Detection,
+        placement: Placement,
+        batch: int = 128,
+    ) -> None:
+        height, width = portrait.shape[:2]
+        left, top, right, bottom = box = face_box(face, width, height)
+        self.info, self.size_px = INFO, (width, height)
+        self._placement, self._batch = placement, batch
+        with surfacing("wav2lip"), torch.inference_mode():
+            folded = network.to(placement.device)
+            crops = net_faces([portrait[top:bottom, left:right]], placement.device)
+            decoder = PortraitDecoder(folded, folded.face_stages(crops)).eval()
+            self._decoder = placement.settle(decoder)
+            mask = mouth_mask(bottom - top, right - left)
+            self._paste = Paste(portrait, box, mask, placement.device)
+
+    def film(self, line: LineSound) -> Iterator[Frames]:
+        """The line's frames in chunks (n, height, width, 3), RGB; `line.num_frames` in all.
+
+        In pauses the mouth is still: they are made silent before the network hears them.
+
+        Raises:
+            AvatarError: torch failed; the first line of its message is in it.
+        """
+        yield from to_host(self._batches(line))
+
+    def _batches(self, line: LineSound) -> Iterator[Tensor]:
+        device, dtype = self._placement.device, self._placement.dtype
+        spectrogram = hush(mel(resample(line.samples, SAMPLE_RATE, SPEECH_RATE), device))
+        size = self._placement.batch(self._batch, _BYTES_PER_FRAME)
+        for first in range(0, line.num_frames, size):
+            frames = range(first, min(first + size, line.num_frames))
+            with surfacing("wav2lip"), torch.inference_mode():
+                windows = wav2lip_windows(spectrogram, frames, line.fps)
+                faces = self._decoder(windows.to(dtype))
+                batch = self._paste(faces.flip(1))
+            yield batch
+
+
+Boxes = NDArray[np.int64]
+
+
+def film_boxes(faces: list[Detection | None], width: int, height: int) -> Boxes:
+    """Boxes (n, 4) of a film from its frames' detections, steadied.
+
+    A frame without a detection (a blink of the detector, a turned head) takes the box of its
+    nearest neighbour in time instead of failing the film.
+
+    Raises:
+        NoFaceError: No frame has a face.
+    """
+    seen = np.array([i for i, face in enumerate(faces) if face is not None])
+    if len(seen) == 0:
+        the_face([])
+    nearest = [faces[seen[np.abs(seen - i).argmin()]] for i in range(len(faces))]
+    boxes = [face_box(face, width, height) for face in nearest if face is not None]
+    return smooth(np.array(boxes, np.float64))
