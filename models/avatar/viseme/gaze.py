@@ -6,17 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.avatar.viseme.canvas import (
-    Canvas,
-    Linear,
-    Points,
-    Radial,
-    ellipse,
-    mixed,
-    outline,
-    shifted,
-)
-from models.avatar.viseme.cast import Host
+from models.avatar.viseme.canvas import Canvas, Linear, Radial, mixed
+from models.avatar.viseme.character import Host
+from models.avatar.viseme.outlines import Points, ellipse, outline, shifted
 
 EYES_BOX_HALF_WIDTH = 76.0
 EYES_BOX_ABOVE, EYES_BOX_BELOW = 34.0, 26.0

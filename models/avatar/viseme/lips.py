@@ -7,17 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.avatar.viseme.canvas import (
-    Canvas,
-    Linear,
-    Mask,
-    Points,
-    bezier,
-    ellipse,
-    mixed,
-    shifted,
-)
-from models.avatar.viseme.cast import Host
+from models.avatar.viseme.canvas import Canvas, Linear, Mask, mixed
+from models.avatar.viseme.character import Host
+from models.avatar.viseme.outlines import Points, bezier, ellipse, shifted
 
 MOUTH_BOX_HALF_WIDTH = 52.0
 MOUTH_BOX_ABOVE, MOUTH_BOX_BELOW = 27.0, 42.0

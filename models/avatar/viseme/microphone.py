@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.avatar.viseme.canvas import Canvas, Linear, Points, outline, shifted, through
+from models.avatar.viseme.canvas import Canvas, Linear
+from models.avatar.viseme.outlines import Points, outline, shifted, through
 
 MICROPHONE_BOX = (20.0, 318.0, 232.0, 548.0)
 """In units; 36 units lie below the square."""

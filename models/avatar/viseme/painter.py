@@ -12,14 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.avatar.viseme.canvas import ART_UNITS, Canvas
-from models.avatar.viseme.cast import Host
+from models.avatar.viseme.canvas import Canvas
+from models.avatar.viseme.character import Host
 from models.avatar.viseme.gaze import draw_eyes
+from models.avatar.viseme.glasses import draw_glasses
 from models.avatar.viseme.hair import draw_back
-from models.avatar.viseme.head import draw_glasses, draw_head
+from models.avatar.viseme.head import draw_head
 from models.avatar.viseme.idle import Pose
 from models.avatar.viseme.lips import draw_mouth
 from models.avatar.viseme.microphone import draw_microphone
+from models.avatar.viseme.outlines import ART_UNITS
 from models.avatar.viseme.planes import Layer, blend, cropped, see_through, to_yuva
 from models.avatar.viseme.torso import draw_torso
 

@@ -6,17 +6,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from models.avatar.viseme.canvas import (
-    Canvas,
-    Linear,
-    Mask,
-    ellipse,
-    mixed,
-    outline,
-    shifted,
-    through,
-)
-from models.avatar.viseme.cast import Host
+from models.avatar.viseme.canvas import Canvas, Linear, mixed
+from models.avatar.viseme.character import Host
+from models.avatar.viseme.outlines import ellipse, outline, shifted, through
+from models.avatar.viseme.shoulders import draw_cloth, draw_neck
 
 TORSO_BOX = (10.0, 262.0, 502.0, 548.0)
 """In units; 36 units lie below the square."""
@@ -25,7 +18,7 @@ TORSO_BOX = (10.0, 262.0, 502.0, 548.0)
 def draw_torso(host: Host, scale: float) -> Canvas:
     """The body without the head."""
     canvas = Canvas(TORSO_BOX, scale)
-    _neck(canvas, host)
+    draw_neck(canvas, host)
     match host.garment:
         case "crew":
             _crew(canvas, host)
@@ -42,84 +35,9 @@ def draw_torso(host: Host, scale: float) -> Canvas:
     return canvas
 
 
-def _neck(canvas: Canvas, host: Host) -> None:
-    p, half = host.palette, host.neck_half_width
-    left, right = 256 - half, 256 + half
-    column = outline(
-        f"M {left} 264 C {left} 310 {left - 2} 330 {left - 12} 352 L {right + 12} 352 "
-        f"C {right + 2} 330 {right} 310 {right} 264 Z"
-    )
-    canvas.put(canvas.shape(column), Linear((left, 0), (right, 0), p.skin_shade, p.skin))
-    chest = through(
-        [(left - 8, 350), (256, 392), (right + 8, 350), (right - 2, 330), (left + 2, 330)]
-    )
-    canvas.put(canvas.shape(chest), p.skin)
-    drawn = canvas.painted()
-    canvas.put(
-        canvas.shape(ellipse(252, host.face.chin_y - 3, half + 10, 30), 7), p.skin_deep, 0.62, drawn
-    )
-    for side in (-1, 1):
-        cord = outline(
-            f"M {256 + side * half * 0.7} 316 C {256 + side * half * 0.6} 336 "
-            f"{256 + side * 14} 352 {256 + side * 8} 366"
-        )
-        canvas.put(canvas.stroke(cord, 4, 2.2), p.skin_shade, 0.30, drawn)
-
-
-def _shoulders(host: Host) -> str:
-    """The outline of a top from neck to below the square, as a path."""
-    w, drop, n = host.shoulder_half_width, host.shoulder_drop, host.neck_half_width + 8
-    top, knee = 374 + drop, 392 + drop
-    lx, rx = 256 - w, 256 + w
-    return (
-        f"M {lx - 4} 560 C {lx} 450 {lx + 30} {knee} {256 - w * 0.55} {top} "
-        f"C {256 - w * 0.38} {top - 11} {256 - n - 8} 352 {256 - n} 338 "
-        f"C {256 - n + 12} 366 {256 + n - 12} 366 {256 + n} 338 "
-        f"C {256 + n + 8} 352 {256 + w * 0.38} {top - 11} {256 + w * 0.55} {top} "
-        f"C {rx - 30} {knee} {rx} 450 {rx + 4} 560 Z"
-    )
-
-
-def _cloth(canvas: Canvas, host: Host) -> Mask:
-    """The garment's body with its large light and shade."""
-    p, w, d = host.palette, host.shoulder_half_width, host.shoulder_drop
-    cloth = canvas.shape(outline(_shoulders(host)))
-    canvas.put(cloth, Linear((150, 360), (390, 530), p.top, p.top_shade))
-    side = outline("M 250 384 C 300 404 420 384 480 560 L 330 560 C 330 470 290 420 250 384 Z")
-    canvas.put(canvas.shape(side, 14), p.top_shade, 0.45, cloth)
-    lit = through(
-        [
-            (256 - w * 0.8, 412 + d),
-            (256 - w * 0.55, 384 + d),
-            (190, 372 + d),
-            (150, 402 + d),
-            (112, 452),
-        ]
-    )
-    canvas.put(canvas.shape(lit, 6), p.top_light, 0.6, cloth)
-    rim = through(
-        [
-            (256 + w * 0.74, 392 + d),
-            (256 + w * 0.9, 424 + d),
-            (256 + w * 0.99, 500),
-            (256 + w * 0.955, 436 + d),
-        ]
-    )
-    canvas.put(canvas.shape(rim, 4), mixed(p.top_light, "#ffe2b0", 0.55), 0.55, cloth)
-    for sign in (-1, 1):
-        fold = outline(
-            f"M {256 + sign * w * 0.56} 388 C {256 + sign * w * 0.62} 430 "
-            f"{256 + sign * w * 0.68} 470 {256 + sign * w * 0.66} 540"
-        )
-        canvas.put(
-            canvas.stroke(fold, 3.0, 1.4, ([0, 0.4, 1], [0.1, 1, 0.8])), p.top_shade, 0.6, cloth
-        )
-    return cloth
-
-
 def _crew(canvas: Canvas, host: Host) -> None:
     p, n = host.palette, host.neck_half_width + 16
-    cloth = _cloth(canvas, host)
+    cloth = draw_cloth(canvas, host)
     shadow = outline(
         f"M {256 - n} 362 C {256 - n + 18} 400 {256 + n - 18} 400 "
         f"{256 + n} 362 C {256 + n - 8} 410 {256 - n + 8} 410 {256 - n} "
@@ -156,7 +74,7 @@ def _hoodie(canvas: Canvas, host: Host) -> None:
             (256, 420),
         ]
     )
-    cloth = _cloth(canvas, host)
+    cloth = draw_cloth(canvas, host)
     tee = outline(
         f"M {256 - n - 12} 340 C {256 - n + 8} 380 {256 + n - 8} 380 "
         f"{256 + n + 12} 340 L {256 + 18} 420 L {256 - 18} 420 Z"
@@ -207,7 +125,7 @@ def _hoodie(canvas: Canvas, host: Host) -> None:
 
 def _blazer(canvas: Canvas, host: Host) -> None:
     p, n = host.palette, host.neck_half_width
-    cloth = _cloth(canvas, host)
+    cloth = draw_cloth(canvas, host)
     shirt = outline(
         f"M {256 - n - 6} 352 C {256 - n + 4} 378 {256 + n - 4} 378 "
         f"{256 + n + 6} 352 L 268 560 L 244 560 Z"
@@ -258,7 +176,7 @@ def _blazer(canvas: Canvas, host: Host) -> None:
 
 def _rollneck(canvas: Canvas, host: Host) -> None:
     p, n = host.palette, host.neck_half_width
-    cloth = _cloth(canvas, host)
+    cloth = draw_cloth(canvas, host)
     roll = outline(
         f"M {256 - n - 7} 316 C {256 - n + 12} 334 {256 + n - 12} 334 {256 + n + 7} 316 "
         f"C {256 + n + 16} 332 {256 + n + 16} 350 {256 + n + 14} 362 "
@@ -298,7 +216,7 @@ def _rollneck(canvas: Canvas, host: Host) -> None:
 
 def _overshirt(canvas: Canvas, host: Host) -> None:
     p, n = host.palette, host.neck_half_width
-    cloth = _cloth(canvas, host)
+    cloth = draw_cloth(canvas, host)
     front = outline(
         f"M {256 - n - 8} 344 C {256 - n + 4} 376 {256 + n - 4} 376 "
         f"{256 + n + 8} 344 L 306 560 L 206 560 Z"
