@@ -13,9 +13,9 @@ from prefect.runtime import flow_run
 from profiles import load_profile, settle
 from studio.types import Episode, Header
 from tasks.avatar import animate
-from tasks.episode import encode, mix_sound
+from tasks.episode import encode, mix_sound, package
 from tasks.music import score
-from tasks.package import package
+from tasks.package import Brief
 from tasks.report import report_run
 from tasks.run import open_run
 from tasks.script import Order, rehearse
@@ -73,8 +73,9 @@ async def make_episode(
             video = at(run, encode).submit(
                 heard, speech, sound, seen, picture, told.avatar, told.encode, seed, run=run
             )
+        brief = Brief(package=told.package, mix=told.mix, picture=picture, encode=told.encode)
         packed = at(run, package).submit(
-            heard, speech, music, sound, seen, video, told.package, told.mix, seed, run=run
+            Path(script).stem, heard, speech, music, sound, seen, video, brief, seed, run=run
         )
         episode: Episode = await _done(packed)
         return await report_run(episode, run)

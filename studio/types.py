@@ -154,6 +154,7 @@ class SpeechTrack:
     num_samples: int
     lines: tuple[SpokenLine, ...]
     starts: tuple[int, ...]
+    engines: tuple[EngineInfo, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
 
 
@@ -182,6 +183,7 @@ class MusicTrack:
 
     sample_rate: int
     pieces: tuple[MusicPiece, ...]
+    engines: tuple[EngineInfo, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
 
 
@@ -239,6 +241,7 @@ class Presenters:
     """Everyone who is seen, in order of appearance; empty when the episode has no presenter."""
 
     clips: tuple[AvatarClip, ...]
+    engines: tuple[EngineInfo, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
 
 

@@ -60,6 +60,7 @@ def animate(
     clips: list[AvatarClip] = []
     done, total = 0, len(speech.lines)
     with first_that_works(run, "avatar", avatar.engine, open_performer) as (performer, steps):
+        info = performer.info
         for seat, speaker in enumerate(seats):
             parts: list[AvatarPart] = []
             for line, start in zip(speech.lines, speech.starts, strict=True):
@@ -71,7 +72,7 @@ def animate(
             clips.append(
                 AvatarClip(
                     speaker=speaker,
-                    engine=performer.info.name,
+                    engine=info.name,
                     look=looks[speaker],
                     portrait=rehearsal.assets.portrait if seat == 0 else None,
                     kind="motion",
@@ -85,7 +86,7 @@ def animate(
                 )
             )
     run.report("avatar", total, total)
-    return Presenters(clips=tuple(clips), fallbacks=steps)
+    return Presenters(clips=tuple(clips), engines=(info,), fallbacks=steps)
 
 
 def presenter_fps(fps: int) -> int:

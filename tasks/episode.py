@@ -8,9 +8,18 @@ from studio.captions import make_captions
 from studio.ffmpeg import choose_encoder
 from studio.specs import AvatarSpec, EncodeSpec, MixSpec, PictureSpec
 from studio.timeline import chapters, place_music
-from studio.types import EncodedVideo, Mix, MusicTrack, Presenters, Rehearsal, SpeechTrack
+from studio.types import (
+    EncodedVideo,
+    Episode,
+    Mix,
+    MusicTrack,
+    Presenters,
+    Rehearsal,
+    SpeechTrack,
+)
 from tasks.encode import Show, encode_episode
 from tasks.mix import mix_episode
+from tasks.package import Brief, Contents, package_episode
 from tasks.run import Run
 from tasks.stage import stage
 
@@ -84,3 +93,51 @@ def encode(
         report=lambda done, total: run.report("encode", done, total),
     )
     return replace(video, fallbacks=steps)
+
+
+@stage(
+    "package",
+    tags=("cpu",),
+    made_by=(),
+    after=("encode", "mix"),
+    remembered=False,
+)
+def package(
+    name: str,
+    rehearsal: Rehearsal,
+    speech: SpeechTrack,
+    music: MusicTrack,
+    mix: Mix,
+    presenters: Presenters | None,
+    video: EncodedVideo | None,
+    brief: Brief,
+    seed: int,
+    *,
+    run: Run,
+) -> Episode:
+    """Write the episode's folder, hold the release gate, let the folder appear."""
+    script = rehearsal.script
+    made = (speech, music, *((presenters,) if presenters else ()))
+    steps = tuple(step for part in made for step in part.fallbacks)
+    contents = Contents(
+        script=script,
+        speech=speech,
+        music=music,
+        placements=place_music(script, speech, brief.mix) if music.pieces else (),
+        mix=mix,
+        video=video,
+        clips=presenters.clips if presenters else (),
+        captions=make_captions(script, speech),
+        chapters=chapters(script, speech),
+        engines=tuple(engine for part in made for engine in part.engines),
+        fallbacks=(*steps, *(video.fallbacks if video else ())),
+        seed=seed,
+    )
+    return package_episode(
+        contents,
+        brief,
+        out_dir=run.out_dir,
+        store=run.store,
+        name=name,
+        report=lambda done, total: run.report("package", done, total),
+    )

@@ -12,7 +12,7 @@ from studio.keys import code_version, fingerprint
 from studio.specs import MusicSpec, VoiceSpec
 from studio.store import Store
 from studio.timeline import seconds_estimate
-from studio.types import SAMPLE_RATE, Blob, Fallback, MusicCue, MusicPiece, MusicTrack, Rehearsal
+from studio.types import SAMPLE_RATE, Blob, MusicCue, MusicPiece, MusicTrack, Rehearsal
 from tasks.run import Run, first_that_works
 from tasks.stage import stage
 
@@ -44,17 +44,22 @@ def score(
         )
         for cue in composed
     ]
-    made, fallbacks = _compose(composed, specs, music, run) if composed else ((), ())
+    made = (
+        _compose(composed, specs, music, run)
+        if composed
+        else MusicTrack(sample_rate=SAMPLE_RATE, pieces=())
+    )
     return MusicTrack(
         sample_rate=SAMPLE_RATE,
-        pieces=tuple(sorted((*pieces, *made), key=lambda piece: piece.cue)),
-        fallbacks=fallbacks,
+        pieces=tuple(sorted((*pieces, *made.pieces), key=lambda piece: piece.cue)),
+        engines=made.engines,
+        fallbacks=made.fallbacks,
     )
 
 
 def _compose(
     cues: Sequence[MusicCue], specs: Sequence[CueSpec], music: MusicSpec, run: Run
-) -> tuple[tuple[MusicPiece, ...], tuple[Fallback, ...]]:
+) -> MusicTrack:
     """Pieces for cues that are made of words, from memory where they are known.
 
     All that are not known are composed in one call, which a neural engine makes one batch of.
@@ -62,7 +67,8 @@ def _compose(
     with first_that_works(
         run, "music", music.engine, lambda name: open_composer(name, music, run.device)
     ) as (engine, steps):
-        name = engine.info.name
+        info = engine.info
+        name = info.name
         keys = [fingerprint("piece", code_version(*_MADE_BY), name, spec) for spec in specs]
         known = [run.store.recall(key, MusicPiece) for key in keys]
         todo = [place for place, piece in enumerate(known) if piece is None]
@@ -74,7 +80,9 @@ def _compose(
             run.report("music", len(cues) - len(todo) + count, len(cues))
     pieces = (piece for piece in known if piece is not None)
     placed = (replace(p, cue=c.index) for p, c in zip(pieces, cues, strict=True))
-    return tuple(placed), steps
+    return MusicTrack(
+        sample_rate=SAMPLE_RATE, pieces=tuple(placed), engines=(info,), fallbacks=steps
+    )
 
 
 def _store(piece: Piece, cue: MusicCue, engine: str, store: Store) -> MusicPiece:

@@ -12,7 +12,15 @@ from studio.errors import SettingError
 from studio.keys import code_version, fingerprint
 from studio.specs import MixSpec, VoiceEngineName, VoiceSpec
 from studio.timeline import lay_out
-from studio.types import SAMPLE_RATE, Fallback, Rehearsal, Segment, SpeechTrack, SpokenLine
+from studio.types import (
+    SAMPLE_RATE,
+    EngineInfo,
+    Fallback,
+    Rehearsal,
+    Segment,
+    SpeechTrack,
+    SpokenLine,
+)
 from tasks.run import Run, first_that_works
 from tasks.stage import stage
 
@@ -29,6 +37,7 @@ def speak(
     engines = {speaker: _engines(wanted, speaker, voice) for speaker in script.speakers}
     spoken: dict[int, SpokenLine] = {}
     fallbacks: list[Fallback] = []
+    infos: list[EngineInfo] = []
     for names in dict.fromkeys(engines.values()):
         speakers = [speaker for speaker in script.speakers if engines[speaker] == names]
         segments = [s for s in script.segments if s.speaker in speakers]
@@ -36,6 +45,7 @@ def speak(
             run, "speech", names, lambda name: open_voice(name, voice, run.device)
         ) as (engine, steps):
             fallbacks += steps
+            infos.append(engine.info)
             cast = engine.cast(speakers, _names(wanted, speakers, engine.info.name))
             specs = [
                 LineSpec(
@@ -57,6 +67,7 @@ def speak(
         num_samples=num_samples,
         lines=lines,
         starts=tuple(starts),
+        engines=tuple(infos),
         fallbacks=tuple(fallbacks),
     )
 
