@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.music.arranger.room import loudness_lufs
 from models.music.piece import PIECE_LUFS, CueSpec, Piece
 from studio.types import SAMPLE_RATE, EngineInfo
 
@@ -35,11 +37,14 @@ class Hum:
             # divisible by 4.
             root = round(110 * 2 ** (step / 12) / 4) * 4
             t = np.arange(HUM_SECONDS * SAMPLE_RATE) / SAMPLE_RATE
-            mono = sum(
-                np.sin(2 * np.pi * root * ratio * t) / (i + 1) for i, ratio in enumerate(CHORD)
+            mono = np.sum(
+                [np.sin(2 * np.pi * root * ratio * t) / (i + 1) for i, ratio in enumerate(CHORD)],
+                axis=0,
             )
-            # An RMS of -20 dBFS per side is -17 LUFS for two sides; hence 3 dB less.
-            level = 10 ** ((PIECE_LUFS - 3.0) / 20)
-            scaled = (mono * (level / np.sqrt(np.mean(np.square(mono))))).astype(np.float32)
-            sound = np.repeat(scaled[:, None], 2, axis=1)
+            gain = 10 ** ((PIECE_LUFS - loudness_lufs(_stereo(mono))) / 20)
+            sound = _stereo(mono * gain)
             yield Piece(hop_samples=len(sound), chunks=(sound,))
+
+
+def _stereo(mono: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.repeat(mono.astype(np.float32)[:, None], 2, axis=1)

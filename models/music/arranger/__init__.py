@@ -112,7 +112,7 @@ class _Rendition:
         self._balance()
         ending = self._ending()
         if self._short:
-            ending = _levelled(ending, PIECE_LUFS)
+            ending = _levelled(ending, round(self._seconds * SAMPLE_RATE))
         return Piece(hop_samples=self._hop, chunks=self._bars(), ending=ending)
 
     def _bars(self) -> Iterator[Sound]:
@@ -138,11 +138,11 @@ class _Rendition:
         """The parts balanced, in their room, through the desk's tone."""
         length = len(next(iter(parts.values())))
         dry = np.zeros((length, 2), np.float32)
-        send = np.zeros((length, 2), np.float32)
+        send = np.zeros(length, np.float32)
         for part, sound in parts.items():
             scaled = sound * np.float32(self._gains[part])
             dry += scaled
-            send += scaled * np.float32(SENDS[part])
+            send += (scaled[:, 0] + scaled[:, 1]) * np.float32(SENDS[part] / 2**0.5)
         return self._desk.mix(dry, send)
 
     def _balance(self) -> None:
@@ -188,7 +188,7 @@ class _Rendition:
         return room.saturated(mixed * closing[:, None] * np.float32(self._gain))
 
 
-def _levelled(sound: Sound, target_lufs: float) -> Sound:
-    """`sound` at the target loudness, its peaks bent."""
-    gain = 10 ** ((target_lufs - room.loudness_lufs(sound)) / 20)
+def _levelled(sound: Sound, num_heard: int) -> Sound:
+    """`sound` at the common loudness of its first `num_heard` samples, its peaks bent."""
+    gain = 10 ** ((PIECE_LUFS - room.loudness_lufs(sound[:num_heard])) / 20)
     return room.saturated(sound * np.float32(gain))

@@ -76,7 +76,8 @@ def narrowed(sound: Sound, width: float) -> Sound:
     listeners happy.
     """
     middle = sound.mean(axis=1, keepdims=True)
-    return (middle + (sound - middle) * np.float32(width)).astype(np.float32)
+    narrow: Sound = (middle + (sound - middle) * np.float32(width)).astype(np.float32)
+    return narrow
 
 
 def piano(freq: float, held_s: float, force: float, rng: np.random.Generator) -> Sound:

@@ -121,10 +121,13 @@ def _shelf(z: NDArray[np.complex128], freq_hz: float, gain_db: float) -> NDArray
 
 
 def fast_length(num_samples: int) -> int:
-    """The next length of the form 2**a or 3 * 2**a, at which FFTs are fast."""
+    """The next length of the form 2**a, 3 * 2**a or 5 * 2**a, at which FFTs are fast."""
     power = 1 << (num_samples - 1).bit_length()
-    three = 3 * power // 4
-    return three if three >= num_samples else power
+    return min(n for n in (5 * power // 8, 3 * power // 4, power) if n >= num_samples)
+
+
+WRAP_S = 0.4
+"""Room behind a chunk's end in its FFT."""
 
 
 class Desk:
@@ -140,11 +143,13 @@ class Desk:
         self._wet: Spectrum = np.zeros((2, 0), np.complex64)
 
     def mix(self, dry: Sound, send: Sound) -> Sound:
-        """`dry` and `send`, both `(num_samples, 2)`, as heard in the room; as long as they are, the
-        tail cut smoothly.
+        """`dry`, `(num_samples, 2)`, with the reverberation of `send`, `(num_samples,)`, in stereo.
+
+        As long as `dry`, its end faded. What rings longer than `WRAP_S` beyond it would come round
+        to the chunk's start, some 75 dB down; both inputs are silent long before that.
         """
         n = len(dry)
-        size = fast_length(n + len(self._response))
+        size = fast_length(n + round(WRAP_S * SAMPLE_RATE))
         if size != self._size:
             self._size = size
             curve = equaliser(size // 2 + 1, self._bed, self._brightness)
@@ -152,7 +157,7 @@ class Desk:
             spectrum = np.fft.rfft(self._response.T, size).astype(np.complex64)
             self._wet = spectrum * curve * np.float32(self._room.level)
         heard = np.fft.rfft(dry.T, size) * self._direct
-        heard += np.fft.rfft(send.T, size) * self._wet
+        heard += np.fft.rfft(send, size) * self._wet
         out = np.fft.irfft(heard, size)[:, :n].T.astype(np.float32)
         fade = min(n, round(0.08 * SAMPLE_RATE))
         out[n - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None] ** 2

@@ -26,8 +26,10 @@ _KEY = re.compile(
     r"(major|minor|dorian|lydian|mixolydian|ionian|aeolian|harmonic minor)\b"
 )
 _KEY_OF = re.compile(r"\b(?:key of|in)\s+([a-g])(#|♯|b|♭)?(m)?(?=\s*(?:[,.;]|$))")
-_NOT_MUSIC = re.compile(r"[+-]?\d+(?:\.\d+)?\s*(?:db|ms|s|sec|secs|seconds?|minutes?|min|m)\b")
-_TOKEN = re.compile(r"[a-zà-ÿ0-9#]+(?:['-][a-z0-9]+)*")
+_NOT_MUSIC = re.compile(
+    r"(?:for\s+|about\s+|~)?[+-]?\d+(?:\.\d+)?\s*(?:db|ms|s|sec|secs|seconds?|minutes?|min|m)\b"
+)
+_TOKEN = re.compile(r"[\w#]+(?:['-]\w+)*")
 _CLAUSE = re.compile(r"[,;.+|/]| but | with | and | then ")
 
 SOLO_PARTS = frozenset({"solo", "only", "alone", "unaccompanied"})
