@@ -95,7 +95,11 @@ def open_performer(engine: AvatarEngineName) -> Iterator[Performer]:
             from models.avatar.viseme.performer import VisemePerformer
 
             yield VisemePerformer()
-        case "still" | "wav2lip" | "sadtalker" | "did_api":
+        case "still":
+            from models.avatar.still import StillPerformer
+
+            yield StillPerformer()
+        case "wav2lip" | "sadtalker" | "did_api":
             raise _absent(engine)
         case _:
             assert_never(engine)
@@ -113,18 +117,22 @@ def open_painter(
         engine: The engine that made the motion.
         sitting: Who is drawn, and how.
         parts: (first frame, motion) of every line of this presenter; all other frames show it
-        listening.
+            listening.
 
     Raises:
-        EngineUnavailable: The engine stores frames, not motion, or is not part of this
-        installation. SettingError: There is no such host or outfit.
+        EngineUnavailable: The engine stores frames, not motion, or is not installed.
+        SettingError: There is no such host or outfit.
     """
     match engine:
         case "viseme":
             from models.avatar.viseme.performer import paint_sitting
 
             yield paint_sitting(sitting, parts)
-        case "still" | "wav2lip" | "sadtalker" | "did_api":
+        case "still":
+            from models.avatar.still import paint_still
+
+            yield paint_still(sitting, parts)
+        case "wav2lip" | "sadtalker" | "did_api":
             raise _absent(engine)
         case _:
             assert_never(engine)

@@ -205,7 +205,7 @@ def read_sidecar(data: bytes, name: str, width: int, height: int) -> Landmarks:
 
     Raises:
         MediaError: It is not JSON, holds neither form, or points lie outside the picture or in no
-        face's order.
+            face's order.
     """
     try:
         content = json.loads(data.decode("utf-8-sig"))

@@ -40,8 +40,7 @@ def read_portrait(data: bytes, name: str, landmarks: bytes | None = None) -> Por
 
     Args:
         data: JPEG, PNG, WebP, TIFF, BMP; greyscale, palette, CMYK, 16 bits and alpha are
-        understood,
-            and EXIF orientation is obeyed.
+            understood, and EXIF orientation is obeyed.
         name: What to call it in messages.
         landmarks: The content of a JSON file beside it (`landmarks.read_sidecar`), in pixels of the
             upright picture; without it the face is looked for.

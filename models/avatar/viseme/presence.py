@@ -29,7 +29,8 @@ class Presence:
 
     Args:
         parts: (first frame, motion) of each line, as `articulation.articulate` made it; in any
-        order. fps: Frames per second.
+            order.
+        fps: Frames per second.
         seed: The host's own life between the lines.
         facing: Where the partner is.
         motion_scale: Factor on all movement of head and brows; lips, eyes and breath keep theirs.
