@@ -145,7 +145,7 @@ class Ledger:
         nvenc: int = 0,
         card: int | None = None,
         timeout_s: float | None = None,
-        on_wait: Callable[[], None] | None = None,
+        on_wait: Callable[[], object] | None = None,
     ) -> Lease:
         """A share of the card with most room; waits its turn. Use it in a `with` statement.
 
@@ -334,7 +334,7 @@ class _Patience:
     """How long to wait and what to do meanwhile."""
 
     timeout_s: float | None
-    on_wait: Callable[[], None] | None
+    on_wait: Callable[[], object] | None
 
     def deadline(self, now: float) -> float:
         return math.inf if self.timeout_s is None else now + self.timeout_s

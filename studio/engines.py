@@ -1,0 +1,254 @@
+"""Engines that stay warm: across stages, episodes and a batch, as long as nobody else needs their
+memory.
+
+An engine is known by what it is, its spec and its device. It has one user at a time; a second one
+gets another copy if copies are allowed, else its turn. A warm engine that nobody uses keeps its
+lease, marked idle; when anybody on the host waits for memory, the least recently used idle engine
+is closed and its lease given back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from studio.errors import EngineUnavailable
+from studio.gpu.ledger import Lease, Ledger
+
+Engine = TypeVar("Engine")
+
+_LOOK_S = 0.05
+"""How often the pool asks whether somebody waits, while it has idle engines on a card."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineKey:
+    """What makes two engines the same: kind ("voice:coqui_tts"), its spec, and the device it was
+    asked for.
+    """
+
+    kind: str
+    spec: Hashable
+    device: str
+
+
+@dataclass(slots=True, eq=False)
+class _Warm:
+    key: EngineKey
+    context: AbstractContextManager[Any]
+    engine: Any
+    lease: Lease | None
+    busy: bool = True
+    last_used: float = field(default_factory=time.monotonic)
+
+
+class EnginePool:
+    """Warm engines of this process. Close it, or leave its `with` block, to free them all.
+
+    Args:
+        ledger: where memory of cards is borrowed; `None` on a machine without cards.
+    """
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger
+        self._turn = threading.Condition()
+        self._warm: list[_Warm] = []
+        self._loading: dict[EngineKey, int] = {}
+        self._users: dict[int, int] = {}
+        self._closed = False
+        self._watcher: threading.Thread | None = None
+        self._stop = threading.Event()
+        self.loads: dict[EngineKey, int] = {}
+        """How often each engine was loaded: 1 however often it was used, unless it had to make
+        room.
+        """
+
+    @contextmanager
+    def engine(
+        self,
+        key: EngineKey,
+        open_engine: Callable[[str], AbstractContextManager[Engine]],
+        *,
+        need_gib: float = 0.0,
+        copies: int = 1,
+        on_lease: Callable[[Lease], None] | None = None,
+    ) -> Iterator[Engine]:
+        """A warm engine, or a new one.
+
+        Args:
+            key: which one; `key.device` "cuda" borrows memory from the ledger, anything else does
+                not.
+            open_engine: opens it on a device such as "cuda:1" or "cpu".
+            need_gib: memory to borrow.
+            copies: most engines of this key at one time.
+            on_lease: told the lease on whose card the engine is, for the meter.
+
+        Raises:
+            EngineUnavailable: it does not fit on any card; or the calling thread uses an engine
+                already and would have to wait for this one, which could last for ever.
+        """
+        warm = self._idle_or_none(key, copies)
+        if warm is None:
+            warm = self._load(key, open_engine, need_gib)
+        self._count_user(+1)
+        try:
+            if warm.lease is not None and on_lease is not None:
+                on_lease(warm.lease)
+            yield cast("Engine", warm.engine)
+        finally:
+            self._count_user(-1)
+            self._put_back(warm)
+
+    def evict_idle(self) -> bool:
+        """Close the least recently used idle engine that holds a lease. Whether there was one."""
+        with self._turn:
+            idle = [warm for warm in self._warm if not warm.busy and warm.lease is not None]
+            if not idle:
+                return False
+            oldest = min(idle, key=lambda warm: warm.last_used)
+            self._warm.remove(oldest)
+            self._turn.notify_all()
+        _close(oldest)
+        return True
+
+    def close(self) -> None:
+        """Close every idle engine now and each busy one when its user is done."""
+        self._stop.set()
+        with self._turn:
+            self._closed = True
+            idle = [warm for warm in self._warm if not warm.busy]
+            self._warm = [warm for warm in self._warm if warm.busy]
+            watcher, self._watcher = self._watcher, None
+            self._turn.notify_all()
+        for warm in idle:
+            _close(warm)
+        if watcher is not None and watcher is not threading.current_thread():
+            watcher.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _idle_or_none(self, key: EngineKey, copies: int) -> _Warm | None:
+        """An idle engine of this key, or `None` when the caller is to load one."""
+        with self._turn:
+            while True:
+                same = [warm for warm in self._warm if warm.key == key]
+                for warm in same:
+                    if not warm.busy:
+                        warm.busy = True
+                        break
+                else:
+                    if len(same) + self._loading.get(key, 0) < copies:
+                        self._loading[key] = self._loading.get(key, 0) + 1
+                        return None
+                    if self._users.get(threading.get_ident()):
+                        raise EngineUnavailable(
+                            key.kind,
+                            "it is in use, and this thread uses another engine already",
+                            "Close one engine before asking for the next, or allow more copies.",
+                        )
+                    self._turn.wait()
+                    continue
+                break
+        if warm.lease is not None:
+            warm.lease.resume()
+        return warm
+
+    def _load(
+        self,
+        key: EngineKey,
+        open_engine: Callable[[str], AbstractContextManager[Any]],
+        need_gib: float,
+    ) -> _Warm:
+        lease = None
+        try:
+            lease = self._borrow(key, need_gib)
+            device = key.device if lease is None else f"cuda:{lease.card_index}"
+            context = open_engine(device)
+            warm = _Warm(key, context, context.__enter__(), lease)
+        except BaseException:
+            if lease is not None:
+                lease.give_back()
+            self._loaded(key, None)
+            raise
+        self._loaded(key, warm)
+        return warm
+
+    def _loaded(self, key: EngineKey, warm: _Warm | None) -> None:
+        with self._turn:
+            self._loading[key] -= 1
+            if warm is not None:
+                self._warm.append(warm)
+                self.loads[key] = self.loads.get(key, 0) + 1
+            self._turn.notify_all()
+
+    def _borrow(self, key: EngineKey, need_gib: float) -> Lease | None:
+        if not key.device.startswith("cuda"):
+            return None
+        if self._ledger is None:
+            raise EngineUnavailable(
+                key.kind, "there is no NVIDIA card on this machine", "Use device = 'cpu'."
+            )
+        _, _, number = key.device.partition(":")
+        card = int(number) if number else None
+        lease = self._ledger.try_lend(stage=key.kind, need_gib=need_gib, card=card)
+        while lease is None and self.evict_idle():
+            lease = self._ledger.try_lend(stage=key.kind, need_gib=need_gib, card=card)
+        if lease is not None:
+            return lease
+        return self._ledger.lend(
+            stage=key.kind, need_gib=need_gib, card=card, on_wait=self.evict_idle
+        )
+
+    def _put_back(self, warm: _Warm) -> None:
+        if warm.lease is not None:
+            warm.lease.rest()
+        with self._turn:
+            warm.busy, warm.last_used = False, time.monotonic()
+            gone = self._closed
+            if gone:
+                self._warm.remove(warm)
+            elif warm.lease is not None and self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, name="engines", daemon=True)
+                self._watcher.start()
+            self._turn.notify_all()
+        if gone:
+            _close(warm)
+
+    def _watch(self) -> None:
+        """Make room for others on the host: one idle engine per look, as long as somebody waits."""
+        ledger = self._ledger
+        while ledger is not None and not self._stop.wait(_LOOK_S):
+            with self._turn:
+                idle = any(not warm.busy and warm.lease is not None for warm in self._warm)
+            if idle and ledger.somebody_waits():
+                self.evict_idle()
+
+    def _count_user(self, step: int) -> None:
+        with self._turn:
+            me = threading.get_ident()
+            self._users[me] = self._users.get(me, 0) + step
+            if not self._users[me]:
+                del self._users[me]
+
+
+def _close(warm: _Warm) -> None:
+    """Close an engine, then give its memory back, in this order and whatever closing says."""
+    try:
+        warm.context.__exit__(None, None, None)
+    finally:
+        if warm.lease is not None:
+            warm.lease.give_back()
