@@ -140,6 +140,9 @@ def create(
             raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--set")
         options[key.strip()] = value.strip()
 
+    if not verbose:
+        # Off the console only: the log still reaches the server and its UI.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     apply_settings(os.environ)
     from flows.console import produce
 
@@ -152,7 +155,7 @@ def create(
         "music_file": str(music_file or ""),
         "avatar_image": str(avatar_image or ""),
     }
-    produce(order, output, console, live=progress and console.is_terminal, verbose=verbose)
+    produce(order, output, console, live=progress and console.is_terminal)
 
 
 @app.command()

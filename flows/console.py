@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import shutil
 import signal
@@ -53,9 +52,7 @@ class Board:
             yield
 
 
-def produce(
-    order: dict[str, Any], output: Path | None, console: Console, *, live: bool, verbose: bool
-) -> None:
+def produce(order: dict[str, Any], output: Path | None, console: Console, *, live: bool) -> None:
     """Run the episode flow in this process, watched from this terminal.
 
     What is wrong with the script, its files or the options is said before a server is started.
@@ -66,8 +63,6 @@ def produce(
     DESK.set(desk)
     server = warm_server()
     _rehearse(order, told)
-    if not verbose:
-        _quieten()
     if server is not None:
         server.join()
     from flows.episode import make_episode
@@ -97,15 +92,6 @@ def _rehearse(order: dict[str, Any], told: Profile) -> None:
             ),
             run=run,
         )
-
-
-def _quieten() -> None:
-    """Take Prefect's handler off the console; its log still reaches the server."""
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        logger = logging.getLogger(name)
-        for handler in list(logger.handlers):
-            if type(handler).__name__ == "PrefectConsoleHandler":
-                logger.removeHandler(handler)
 
 
 @contextmanager

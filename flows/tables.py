@@ -11,15 +11,17 @@ from rich.table import Table
 from profiles import Profile
 from studio.types import Episode
 from tasks.doctor import Finding
+from tasks.report import stage_rows
 
 
 def print_summary(episode: Episode, console: Console) -> None:
     """The stages with what they cost, what fell back and why, and where the episode lies."""
     table = Table(title=escape(episode.title), title_justify="left")
-    table.add_column("stage")
-    for name in ("wall s", "CPU s", "peak MiB"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    rows = stage_rows(episode.uses)
+    for name in rows[0]:
+        table.add_column(name, justify="left" if name in {"stage", ""} else "right")
+    for row in rows:
+        table.add_row(*row.values())
     console.print(table)
     for step in episode.fallbacks:
         found = f"{step.stage}: {step.wanted} -> {step.used}: {step.why}"

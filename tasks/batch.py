@@ -6,12 +6,13 @@ from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import acreate_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 from studio.errors import BatchError, ScriptError
 from studio.types import BatchResult
 
 
-@task(name="find scripts", task_run_name="find scripts", tags=["cpu"])
+@task(name="find scripts", task_run_name="find scripts", tags=["cpu"], cache_policy=NO_CACHE)
 def find_scripts(folder: str, limit: int) -> tuple[str, ...]:
     """The scripts of a folder (`.txt`, `.md`) by name, at most `limit` of them (0: all).
 
@@ -26,7 +27,7 @@ def find_scripts(folder: str, limit: int) -> tuple[str, ...]:
     return tuple(found[: limit or None])
 
 
-@task(name="report batch", task_run_name="report batch", tags=["cpu"])
+@task(name="report batch", task_run_name="report batch", tags=["cpu"], cache_policy=NO_CACHE)
 async def report_batch(results: tuple[BatchResult, ...]) -> None:
     """Publish a row per script. Raises `BatchError` when an episode failed."""
     rows = [

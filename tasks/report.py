@@ -16,6 +16,7 @@ from prefect.artifacts import (
     acreate_markdown_artifact,
     acreate_table_artifact,
 )
+from prefect.cache_policies import NO_CACHE
 
 from studio.types import Episode, StageUse
 from tasks.run import Run
@@ -28,7 +29,7 @@ _SHEET_PX = 640
 loads every artifact of a list in full."""
 
 
-@task(name="report", task_run_name="report", tags=["cpu"])
+@task(name="report", task_run_name="report", tags=["cpu"], cache_policy=NO_CACHE)
 async def report_run(episode: Episode, run: Run) -> Episode:
     """Write what the stages cost beside the episode and publish it; returns the episode with it."""
     uses = run.meter.uses() if run.meter else ()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from prefect import Task, task
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.serializers import Serializer
 from pydantic import TypeAdapter
 
@@ -82,7 +83,7 @@ def stage(
             name=name,
             task_run_name=name,
             tags=[*tags, f"stage:{name}"],
-            cache_key_fn=key if remembered else None,
+            cache_policy=CacheKeyFnPolicy(cache_key_fn=key) if remembered else NO_CACHE,
             persist_result=remembered,
             description=(work.__doc__ or "").splitlines()[0],
         )(measured)
