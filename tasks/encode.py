@@ -20,6 +20,7 @@ from studio.ffmpeg import Trial
 from studio.sinks import Job, open_sink
 from studio.specs import EncodeSpec, PictureSpec
 from studio.store import Store
+from studio.timeline import frame_count
 from studio.types import (
     SAMPLE_RATE,
     AvatarClip,
@@ -56,11 +57,6 @@ class Show:
     seed: int = 0
 
 
-def frames_of(num_samples: int, fps: int) -> int:
-    """How many frames the picture of that much sound has: the nearest number, at least one."""
-    return max(1, (2 * num_samples * fps + SAMPLE_RATE) // (2 * SAMPLE_RATE))
-
-
 def encode_episode(
     show: Show,
     picture: PictureSpec,
@@ -72,7 +68,7 @@ def encode_episode(
 ) -> EncodedVideo:
     """Draw and encode an episode with the encoder that `trial` found to work.
 
-    The picture has `frames_of(mix.num_samples, fps)` frames. `report(done, total)` is told about
+    The picture has `frame_count(mix.num_samples, fps)` frames. `report(done, total)` is told about
     four times a second of picture and may raise to stop. Memory does not grow with the length, and
     the file enters the store only when it is complete.
 
@@ -80,7 +76,7 @@ def encode_episode(
     cannot be decoded, `OutputError` when there is no room.
     """
     layout = lay_out(picture, len(show.clips))
-    num_frames = frames_of(show.mix.num_samples, picture.fps)
+    num_frames = frame_count(show.mix.num_samples, picture.fps)
     job = Job(
         width=layout.width,
         height=layout.height,

@@ -20,7 +20,8 @@ from models.picture.colour import Image, rgb_of
 from models.picture.layout import LINE_HEIGHT_EM
 from models.picture.planes import Blender, Planes, Rect, Sprite
 from studio.specs import CaptionSpec
-from studio.types import SAMPLE_RATE, Caption
+from studio.timeline import sample_at
+from studio.types import Caption
 
 PLATE = (10, 14, 20)
 PLATE_ALPHA = 168
@@ -60,7 +61,7 @@ class CaptionLayer:
 
     def update(self, frame: int) -> bool:
         """Go to a frame; whether the caption or the lit word differs from the frame before."""
-        sample = frame * SAMPLE_RATE // self._fps
+        sample = sample_at(frame, self._fps)
         index = bisect.bisect_right(self._starts, sample) - 1
         if index >= 0 and sample >= self._starts[index] + self._captions[index].num_samples:
             index = -1

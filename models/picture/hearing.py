@@ -61,12 +61,15 @@ def centre_sample(frame: int, fps: int) -> int:
 SPECTRUM_SAMPLES = 4096
 """85 ms: 11.7 Hz per bin, enough to tell the lowest bands apart."""
 
-LOWEST_HZ, HIGHEST_HZ = 60.0, 12_000.0
+LOWEST_HZ, HIGHEST_HZ = 80.0, 12_000.0
 FLOOR_DB, CEILING_DB = -62.0, -16.0
 """Levels drawn as nothing and as full height, for a mix at -16 LUFS, tilted."""
 
 TILT_DB_PER_OCTAVE = 3.5
 """Speech and music fall by 3 to 4.5 dB an octave; the tilt makes all bands move alike."""
+
+TILT_FROM_HZ = 300.0
+"""Below the first formant speech no longer grows; there the tilt stays."""
 
 
 class Bands:
@@ -80,7 +83,7 @@ class Bands:
         self._window = np.hanning(SPECTRUM_SAMPLES).astype(np.float32)
         middles = np.asarray(np.sqrt(edges[:-1] * edges[1:]), np.float64)
         self._spread = _triangles(hz, middles, np.maximum(np.diff(edges), 1.5 * float(hz[1])))
-        self._tilt = TILT_DB_PER_OCTAVE * np.log2(middles / 1000.0)
+        self._tilt = TILT_DB_PER_OCTAVE * np.log2(np.maximum(middles, TILT_FROM_HZ) / 1000.0)
         self._rise, self._fall = (1.0 - np.exp(-1.0 / (fps * s)) for s in (attack_s, release_s))
         self.levels = np.zeros(count, np.float32)
 
@@ -96,7 +99,9 @@ class Bands:
 
 
 def _triangles(
-    hz: NDArray[np.float64], middles: NDArray[np.float64], widths: NDArray[np.floating[Any]]
+    hz: NDArray[np.floating[Any]],
+    middles: NDArray[np.floating[Any]],
+    widths: NDArray[np.floating[Any]],
 ) -> NDArray[np.float64]:
     """Weights (bands, bins) that sum a band's bins with a triangle around its middle."""
     distance = np.abs(hz[None, :] - middles[:, None]) / widths[:, None]

@@ -13,10 +13,20 @@ from models.picture import lettering
 from models.picture.captions import inked, lettered, rounded_box
 from models.picture.colour import Image, mixed, rgb_of
 from models.picture.planes import Blender, Planes, Rect, Sprite
+from studio.timeline import sample_at
 from studio.types import SAMPLE_RATE, Chapter
 
 TEXT = "#ffffff"
 QUIET_TEXT = "#dfe6ea"
+
+LEADING = 1.18
+"""Line spacing of titles in font sizes."""
+
+SHADOW_EM = 0.32
+"""How far a shadow reaches below the last line, so that no edge cuts it."""
+
+INSET_EM = 0.25
+"""Room for the shadow at the ends of a centred line."""
 
 FADE_S = 0.3
 FADE_STEPS = 10
@@ -44,14 +54,13 @@ def shadowed(
     `align` places each line from left (0) to right (1), `valign` the block from top to bottom.
     """
     coverage = PilImage.new("L", (box.w, box.h))
-    leading = [1.22 * line.size_px for line in lines]
-    y = valign * (box.h - sum(leading))
+    leading = [LEADING * line.size_px for line in lines]
+    foot = SHADOW_EM * (lines[0].size_px if lines else 0)
+    y = valign * max(0.0, box.h - sum(leading) - foot)
     for line, tall in zip(lines, leading, strict=True):
-        baseline = y + lettering.ascent_px(line.size_px) + 0.05 * line.size_px
-        inset = 0.25 * line.size_px
-        lettering.draw_line(
-            coverage, line, inset + align * (box.w - 2 * inset - line.width), baseline
-        )
+        x = INSET_EM * line.size_px if align == 0.5 else 0.008 * box.w
+        x += align * (box.w - 2 * x - line.width)
+        lettering.draw_line(coverage, line, x, y + 0.92 * line.size_px)
         y += tall
     text = lettering.as_coverage(coverage)
     soft = max(1.0, 0.16 * (lines[0].size_px if lines else 16))
@@ -75,16 +84,16 @@ class StillLayer:
 
 
 def title_layer(title: str, box: Rect, unit: float, centred: bool) -> StillLayer:
-    """The episode's title: one line in a corner, or as large as the box when nobody is shown."""
-    if not centred:
+    """The episode's title: one line in a corner, or as large as a taller box allows."""
+    if box.h < 120 * unit:
         line = lettering.fitted(title, "display", round(0.56 * box.h), box.w - 0.3 * box.h)
         return StillLayer(box, shadowed([line], box, TEXT, 0.0))
     size = round(min(104 * unit, 0.45 * box.h))
     lines = lettering.wrapped(title, "display", size, box.w - 0.6 * size)
-    while len(lines) * 1.22 * size > box.h and size > 8:
+    while (len(lines) * LEADING + SHADOW_EM) * size > box.h and size > 8:
         size = round(size * 0.9) - 1
         lines = lettering.wrapped(title, "display", size, box.w - 0.6 * size)
-    return StillLayer(box, shadowed(lines, box, TEXT, 0.5))
+    return StillLayer(box, shadowed(lines, box, TEXT, 0.5 if centred else 0.0, 1.0))
 
 
 class ChapterLayer:
@@ -107,7 +116,7 @@ class ChapterLayer:
 
     def update(self, frame: int) -> bool:
         """Whether the chapter or its fade moved on."""
-        sample = frame * SAMPLE_RATE // self._fps
+        sample = sample_at(frame, self._fps)
         index = bisect.bisect_right(self._starts, sample) - 1
         step = FADE_STEPS
         if index >= 0:
@@ -160,7 +169,7 @@ class NamePlate:
 
     def update(self, frame: int) -> bool:
         """Whether its light or its opacity moved."""
-        sample = frame * SAMPLE_RATE // self._fps
+        sample = sample_at(frame, self._fps)
         speaking = self._speaks(sample)
         self._light = _towards(self._light, FADE_STEPS if speaking else 0, self._rise)
         seen = self._is_seen(sample)

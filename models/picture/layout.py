@@ -138,14 +138,19 @@ def _visualizer(
 
 
 def _corner_title(width: int, height: int, top: float, unit: float) -> tuple[Rect, Rect]:
-    """Title and chapter: on one line left and right, in an upright picture one above the other."""
+    """Title and chapter: on one line left and right; in a square or upright picture one above the
+    other, the upright one with room for two lines.
+    """
     x, room = _even(48 * unit), width - 96 * unit
     if width > height:
         left = Rect(x, _even(top), _even(0.62 * room), _even(68 * unit))
         wide = _even(0.36 * room)
         return left, Rect(width - x - wide, left.y, wide, left.h)
-    left = Rect(x, _even(top + 16 * unit), _even(room), _even(96 * unit))
-    return left, Rect(x, left.bottom, left.w, _even(70 * unit))
+    if width == height:
+        left = Rect(x, _even(top), _even(room), _even(76 * unit))
+        return left, Rect(x, left.bottom, left.w, _even(56 * unit))
+    tall = Rect(x, _even(top + 24 * unit), _even(room), _even(216 * unit))
+    return tall, Rect(x, tall.bottom, tall.w, _even(72 * unit))
 
 
 def _hero_title(
@@ -172,8 +177,7 @@ def _hosts(count: int, width: int, top: float, stage_y: int, margin: float) -> t
     room = width - margin / 2
     side = min(stage_y - top, room / (count - OVERLAP * (count - 1)), 0.92 * width)
     side = 2 * int(side / 2)
-    gap = (room - count * side) / (count + 1)
-    step = side + max(-OVERLAP * side, min(gap, 0.25 * side))
+    step = min(1.25 * side, (room - side) / max(1, count - 1))
     left = (width - (count - 1) * step - side) / 2
     return tuple(Rect(_even(left + i * step), stage_y - side, side, side) for i in range(count))
 

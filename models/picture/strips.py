@@ -43,14 +43,18 @@ class Waveform:
     SEARCH = round(0.008 * SAMPLE_RATE)
     """How far the trigger looks for a rising zero crossing: one period of a 125 Hz voice."""
 
-    STEP_PX = 6.0
+    STEP_PX = 8.0
+    """Distance of the line's points in a wide strip: a quarter of its shortest wave at 1080p."""
+
+    FEWEST_POINTS = 240
+    """6 kHz over the span: several points for each wave that the means leave."""
 
     def __init__(
         self, width: int, height: int, thickness: float, fps: int, hearing: Hearing
     ) -> None:
         self._image: Image = np.zeros((height, width), np.uint8)
         self._thickness, self._fps, self._hearing = thickness, fps, hearing
-        count = max(16, round(width / max(self.STEP_PX * height / 130, 2.0)))
+        count = round(max(self.FEWEST_POINTS, width / self.STEP_PX))
         self._x = np.linspace(0.0, width - 1.0, count)
         self._taper = np.sin(np.pi * np.linspace(0.0, 1.0, count)) ** 1.3
         self._loudness = 0.05
@@ -66,8 +70,8 @@ class Waveform:
         room = middle - self._thickness / 2 - 1
         self._echoes += (1.0 - self._keep)[:, None] * (line - self._echoes)
         for curve, value, share in (
-            (-0.62 * self._echoes[1], 62, 0.6),
-            (0.8 * self._echoes[0], 110, 0.7),
+            (-0.62 * self._echoes[1], 90, 0.45),
+            (0.8 * self._echoes[0], 150, 0.45),
             (line, 255, 1.0),
         ):
             points = np.stack([self._x, middle + room * curve], axis=1)
@@ -77,8 +81,8 @@ class Waveform:
     def _line(self, frame: int) -> NDArray[np.float64]:
         centre = centre_sample(frame, self._fps)
         heard = self._hearing.around(centre, self.SPAN + 2 * self.SEARCH)
-        # A 0.7 ms mean removes hiss that would shimmer as single pixels.
-        smooth = np.convolve(heard, np.full(33, 1 / 33, np.float32), mode="same")
+        # Two means of 0.8 ms leave nothing above 1 kHz, which would shimmer as single pixels.
+        smooth = cv2.blur(cv2.blur(heard[None], (39, 1)), (39, 1))[0]
         start = self._trigger(smooth)
         shown = smooth[start : start + self.SPAN]
         loud = float(np.abs(shown).max())

@@ -18,6 +18,7 @@ Light = NDArray[np.float32]
 
 LAMP = "#ffd9a0"
 LEAF = "#3f8f6a"
+WOOD = "#8a6544"
 
 
 def studio_set(layout: Layout, colour: str, seed: int) -> Planes:
@@ -46,12 +47,14 @@ class _Set:
     def __init__(self, layout: Layout, colour: str, seed: int) -> None:
         self.w, self.h, self.u = layout.width, layout.height, layout.unit
         self.stage_y = layout.stage_y if layout.hosts else layout.height
+        words = [box.bottom for box in (layout.title, layout.chapter) if box and layout.hosts]
+        self.words_y = max(words, default=round(0.11 * self.h))
         self.colour = colour
         self.rng = np.random.default_rng(seed)
         self.rgb: Light = np.empty((self.h, self.w, 3), np.float32)
         self.ys, self.xs = np.mgrid[0 : self.h, 0 : self.w].astype(np.float32)
         wide = self.w > self.h
-        self.lamp_at = ((0.84 if wide else 0.82) * self.w, (0.20 if wide else 0.13) * self.h)
+        self.lamp_at = ((0.84 if wide else 0.82) * self.w, (0.20 if wide else 0.24) * self.h)
 
     def blend(self, coverage: Light, colour: Light) -> None:
         self.rgb += coverage[..., None] * (colour - self.rgb)
@@ -70,11 +73,11 @@ class _Set:
         pitch = 58 * self.u
         phase = (self.xs[0] + 0.5 * pitch - self.w / 2) / pitch
         within = phase - np.floor(phase)
-        profile = 0.5 + 0.5 * np.cos(2 * np.pi * (within - 0.44))
-        groove = np.exp(-(((within - 0.5 + 0.5 * np.sign(0.5 - within)) / 0.045) ** 2))
+        profile = 0.5 + 0.5 * np.cos(2 * np.pi * (within - 0.42))
+        groove = np.exp(-((np.minimum(within, 1.0 - within) / 0.05) ** 2))
         index = np.floor(phase).astype(int)
         tones = self.rng.normal(0.0, 0.022, int(index.max() - index.min()) + 1)
-        shade = 0.93 + 0.10 * profile - 0.30 * groove + tones[index - index.min()]
+        shade = 0.92 + 0.12 * profile - 0.34 * groove + tones[index - index.min()]
         self.rgb *= np.asarray(shade, np.float32)[None, :, None]
         key = self.glow(0.32 * self.w, 0.30 * self.h, 0.55 * max(self.w, self.h))
         self.rgb *= (0.62 + 0.62 * key)[..., None]
@@ -83,25 +86,26 @@ class _Set:
         """A globe out of focus with its light on the wall."""
         x, y = self.lamp_at
         warm = _tone(LAMP)
-        wash = self.glow(x, y, 0.30 * min(self.w, self.h) + 60 * self.u)
-        self.rgb += 0.40 * wash[..., None] * warm * (0.35 + self.rgb / 255.0)
-        halo = self.glow(x, y, 74 * self.u, 1.6)
-        self.rgb += 0.42 * halo[..., None] * warm
+        wash = self.glow(x, y, 0.34 * min(self.w, self.h) + 80 * self.u)
+        self.rgb += 0.62 * wash[..., None] * warm * (0.30 + self.rgb / 255.0)
+        halo = self.glow(x, y, 92 * self.u, 1.3)
+        self.rgb += 0.62 * halo[..., None] * (warm - 0.7 * self.rgb)
         distance = np.sqrt((self.xs - x) ** 2 + (self.ys - y) ** 2)
         cord = np.clip(1.6 * self.u + 0.5 - np.abs(self.xs - x), 0, 1) * (self.ys < y)
         self.blend(0.55 * cord.astype(np.float32), _tone(shifted(self.colour, 0, 1, 0.25)))
-        globe = np.clip((56 * self.u - distance) / (7 * self.u) + 0.5, 0, 1)
-        shading = 1.0 - 0.16 * np.clip(distance / (56 * self.u), 0, 1) ** 2
-        self.blend(globe, np.asarray(_tone("#fff0d2") * shading[..., None], np.float32))
+        globe = np.clip((56 * self.u - distance) / (8 * self.u) + 0.5, 0, 1)
+        shading = 1.0 - 0.13 * np.clip(distance / (56 * self.u), 0, 1) ** 2
+        self.blend(globe, np.asarray(_tone("#ffe9c4") * shading[..., None], np.float32))
 
     def shelf(self) -> None:
         """Two floating shelves with books and a small record sleeve, out of focus."""
         layer = np.zeros((self.h, self.w, 4), np.float32)
         wide = self.w > self.h
         left, width = (0.045 * self.w, 0.20 * self.w) if wide else (0.05 * self.w, 0.34 * self.w)
-        for y in (0.30 * self.h, 0.50 * self.h) if wide else (0.19 * self.h, 0.31 * self.h):
+        for share in (0.29, 0.60) if wide else (0.24, 0.46):
+            y = self.words_y + share * (self.stage_y - self.words_y)
             self._books(layer, left, y, width)
-            self._box(layer, left - 8 * self.u, y, width + 16 * self.u, 9 * self.u, "#8a6544", 1.0)
+            self._box(layer, left - 8 * self.u, y, width + 16 * self.u, 9 * self.u, WOOD, 1.0)
             self._box(layer, left, y + 9 * self.u, width, 7 * self.u, "#05080a", 0.45)
         layer = _blurred(layer, 3.4 * self.u)
         lit = 0.50 + 0.5 * self.glow(*self.lamp_at, 0.9 * self.w)[..., None]
@@ -177,13 +181,17 @@ class _Set:
             self.ys < self.stage_y
         )
         self.rgb *= (1.0 - 0.35 * shadow)[..., None]
-        below = self.ys >= self.stage_y
+        below = np.asarray(self.ys >= self.stage_y, np.float32)
         depth = np.clip((self.ys - self.stage_y) / max(1.0, self.h - self.stage_y), 0, 1)
-        front = _tone(shifted(self.colour, 6, 0.85, 0.50))
-        foot = _tone(shifted(self.colour, 2, 0.9, 0.24))
-        face = front + (foot - front) * np.sqrt(depth)[..., None]
-        light = 0.82 + 0.5 * self.glow(0.5 * self.w, self.stage_y, 0.62 * self.w)
-        edge_px = 5 * self.u
-        edge = np.clip(1.0 - np.abs(self.ys - self.stage_y - edge_px) / edge_px, 0, 1)
-        face = face * light[..., None] + edge[..., None] * _tone(LAMP) * 0.34 * light[..., None]
-        self.blend(below.astype(np.float32), np.asarray(face, np.float32))
+        front = _tone(mixed(shifted(self.colour, 0, 1.0, 0.82), WOOD, 0.16))
+        foot = _tone(shifted(mixed(self.colour, WOOD, 0.10), 0, 1.0, 0.42))
+        face = front + (foot - front) * (depth**0.7)[..., None]
+        face *= (0.66 + 0.62 * self.glow(0.5 * self.w, self.stage_y, 0.6 * self.w))[..., None]
+        top_px = 13 * self.u
+        top = np.clip((top_px - (self.ys - self.stage_y)) / self.u, 0, 1)[..., None]
+        board = _tone(WOOD) * (0.62 + 0.5 * self.glow(*self.lamp_at, 0.8 * self.w))[..., None]
+        under = np.clip(1.0 - (self.ys - self.stage_y - top_px) / (26 * self.u), 0, 1)[..., None]
+        face = face * (1.0 - 0.5 * under**2)
+        face += top * (board - face)
+        lip = np.clip(1.0 - np.abs(self.ys - self.stage_y - self.u) / (1.5 * self.u), 0, 1)
+        self.blend(below, np.asarray(face + 46.0 * lip[..., None], np.float32))

@@ -52,14 +52,14 @@ class VisualizerLayer:
         self.box = box
         self._style = open_style(spec, box, unit, fps, hearing)
         self._ink = ink(spec.color, box.w, box.h)
-        self._strength = np.rint(np.arange(256) * spec.opacity).astype(np.uint8)
+        self._opacity = spec.opacity
         self._alpha: Image = np.zeros((box.h, box.w), np.uint8)
         self._half: Image = np.zeros((box.h // 2, box.w // 2), np.uint8)
         self._blender = Blender()
 
     def update(self, frame: int) -> bool:
         """Draw the coverage of a frame; sound moves in every one."""
-        cv2.LUT(self._style.coverage(frame), self._strength, dst=self._alpha)
+        cv2.convertScaleAbs(self._style.coverage(frame), dst=self._alpha, alpha=self._opacity)
         cv2.resize(
             self._alpha, self._half.shape[::-1], dst=self._half, interpolation=cv2.INTER_AREA
         )
