@@ -77,6 +77,24 @@ class MusicSpec(Spec):
     file_offset_s: float = Field(default=0.0, ge=0.0, le=36_000.0)
 
 
+class SadTalkerSpec(Spec):
+    """What of a portrait SadTalker animates, and how it acts."""
+
+    frame: Literal["full", "crop", "resize"] = Field(
+        default="full", description="face within the portrait, face alone, whole picture squeezed"
+    )
+    wide: bool = Field(default=False, description="animate the face's surroundings too")
+    size_px: Literal[256, 512] = 256
+    still: bool = Field(default=False, description="keep the portrait's pose; lips and lids move")
+    pose_style: int = Field(default=0, ge=0, le=45)
+    expression_scale: float = Field(default=1.0, ge=0.0, le=3.0)
+    blink: bool = True
+    yaw_deg: tuple[float, ...] = Field(default=(), description="stops on the way; empty: free")
+    pitch_deg: tuple[float, ...] = ()
+    roll_deg: tuple[float, ...] = ()
+    enhancer: Literal["none", "gfpgan"] = "none"
+
+
 class AvatarSpec(Spec):
     """Who presents, and how it is animated."""
 
@@ -86,6 +104,8 @@ class AvatarSpec(Spec):
     size_px: int = Field(default=640, ge=128, le=2048)
     motion_scale: float = Field(default=1.0, ge=0.0, le=2.0)
     batch: int = Field(default=16, ge=1, le=512)
+    weights_dir: str = Field(default="", description="folder with the published checkpoints")
+    sadtalker: SadTalkerSpec = SadTalkerSpec()
 
 
 class MixSpec(Spec):

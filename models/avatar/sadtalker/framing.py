@@ -144,7 +144,7 @@ def align(picture: Picture, points: Points | None) -> Aligned:
     resized = Image.fromarray(picture).resize((wide, high), Image.Resampling.BICUBIC)
     cropped = resized.crop((left, top, left + ALIGNED_PX, top + ALIGNED_PX))
     camera = float(translation[0]), float(translation[1])
-    return Aligned(picture=np.asarray(cropped, np.uint8), scale=zoom, translation=camera)
+    return Aligned(picture=np.array(cropped, np.uint8), scale=zoom, translation=camera)
 
 
 def cut(portrait: Picture, framing: Framing, size_px: int, *, wide: bool) -> Picture:

@@ -6,7 +6,7 @@ decodes a picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F  # noqa: N812 - the name every torch reader knows
 from torch import Tensor, nn
@@ -60,6 +60,12 @@ class Source:
     volume: Tensor
     squeezed: Tensor
     keypoints: Tensor
+
+    def at(self, keypoints: Tensor) -> Source:
+        """The same portrait with its key points (1, 15, 3) where its own pose and expression put
+        them.
+        """
+        return replace(self, keypoints=keypoints)
 
 
 class Renderer(nn.Module):

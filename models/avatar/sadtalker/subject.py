@@ -1,0 +1,113 @@
+"""What SadTalker knows of a portrait before anybody speaks; worked out once per presenter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.avatar.face.detectors import detect_retina, landmarks
+from models.avatar.face.landmarks import Points, five
+from models.avatar.portrait import Picture, the_face
+from models.avatar.sadtalker.framing import Framing, align, cut, frame_face
+from models.avatar.sadtalker.networks import Networks
+from models.avatar.sadtalker.recon import ANGLE, EXPRESSION, TRANSLATION
+from models.avatar.sadtalker.renderer import Source
+from studio.errors import EngineUnavailable, NoFaceError
+from studio.specs import SadTalkerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """`portrait` as it is pasted into, `box` the animated rectangle in it, `source` and
+    `coefficients` (73,) what the networks read from it: expression 64, angle 3, translation 3,
+    camera scale and shift 3. `points` (5, 2) are in pixels of the square frame; `None` where no
+    face was found in it.
+    """
+
+    portrait: Picture
+    box: tuple[int, int, int, int]
+    source: Source
+    coefficients: NDArray[np.float32]
+    points: Points | None
+
+
+def study(
+    networks: Networks, portrait: Picture, spec: SadTalkerSpec, marks: Points | None = None
+) -> Subject:
+    """Finds, frames and reads the face of `portrait`.
+
+    `marks` are 68 landmarks in its pixels where they are known: a drawing, on which detectors fail.
+
+    Raises:
+        NoFaceError: No usable face.
+        EngineUnavailable: Neither landmarks nor the networks that find them.
+    """
+    height, width = portrait.shape[:2]
+    if spec.frame == "resize":
+        framing = Framing(
+            width=width, height=height, outer=(0, 0, width, height), inner=(0, 0, width, height)
+        )
+    else:
+        found = _find(networks, portrait) if marks is None else marks
+        framing = frame_face(found, width, height)
+    box = framing.box(wide=spec.wide)
+    square = cut(portrait, framing, spec.size_px, wide=spec.wide)
+    points = _in_square(networks, square, framing, box, marks, portrait.shape[1])
+    aligned = align(square, points)
+    device = next(networks.reconstruction.parameters()).device
+    with torch.inference_mode():
+        seen = _tensor(aligned.picture, device)
+        fitted = networks.reconstruction(seen)[0].cpu().numpy()
+        image = _tensor(square, device)
+        source = networks.renderer.encode(image, networks.keypoints(image))
+    camera = np.array([aligned.scale, *aligned.translation])
+    parts = fitted[EXPRESSION], fitted[ANGLE], fitted[TRANSLATION], camera
+    return Subject(
+        portrait=np.asarray(cv2.resize(portrait, (framing.width, framing.height)), np.uint8),
+        box=box,
+        source=source,
+        coefficients=np.concatenate(parts).astype(np.float32),
+        points=None if points is None else five(points),
+    )
+
+
+def _find(networks: Networks, portrait: Picture) -> Points:
+    if networks.detector is None or networks.landmarks is None:
+        remedy = "Give the portrait's 68 landmarks, or the detectors' weights"
+        raise EngineUnavailable("sadtalker", "no face detector was loaded", remedy)
+    face = the_face(detect_retina(networks.detector, portrait))
+    return landmarks(networks.landmarks, portrait, face)
+
+
+def _in_square(
+    networks: Networks,
+    square: Picture,
+    framing: Framing,
+    box: tuple[int, int, int, int],
+    marks: Points | None,
+    width: int,
+) -> Points | None:
+    """68 landmarks in the square frame: given ones carried over, else looked for again, else
+    `None` (mean face).
+    """
+    if marks is not None:
+        zoom = framing.width / width
+        size = np.array([box[2] - box[0], box[3] - box[1]])
+        carried: Points = (marks * zoom - box[:2]) * (square.shape[0] / size)
+        return carried
+    if networks.detector is None or networks.landmarks is None:
+        return None
+    try:
+        face = the_face(detect_retina(networks.detector, square[..., ::-1]))
+    except NoFaceError:
+        return None
+    return landmarks(networks.landmarks, square, face)
+
+
+def _tensor(picture: Picture, device: torch.device) -> torch.Tensor:
+    values = torch.from_numpy(np.ascontiguousarray(picture)).to(device)
+    return values.permute(2, 0, 1)[None].float() / 255
