@@ -29,9 +29,8 @@ _REST_WEIGHT = 0.02
 """Pull towards rest where no phoneme reaches."""
 
 _NOD_GAP_S = 0.55
-_NOD_DECAY_S = 0.16
-_NOD_RISE_S = 0.06
-"""Nods: at most one in 0.55 s, up in 60 ms, faded by 160 ms."""
+_NOD_PEAK_S = 0.11
+"""Nods: at most one in 0.55 s, deepest 110 ms after the word's onset."""
 
 _SILENCE = 0.03
 """Loudness relative to the line's 95th percentile (about -30 dB) below which the lips are shut."""
@@ -147,9 +146,8 @@ def _nods(
         ahead = min(int((onset + 0.16) * fps), num_frames - 1)
         if voice[ahead] < 0.55 or onset - last < _NOD_GAP_S:
             continue
-        since = times - onset
-        shape = np.exp(-np.maximum(since, 0) / _NOD_DECAY_S) * np.clip(since / _NOD_RISE_S, 0, 1)
-        nods += shape * strengths.uniform(0.6, 1.0)
+        since = np.maximum(times - onset, 0) / _NOD_PEAK_S
+        nods += since * np.exp(1 - since) * strengths.uniform(0.6, 1.0)
         last = onset
     return np.asarray(np.clip(nods, 0, 1), np.float32)
 

@@ -78,7 +78,7 @@ def pose_at(seed: int, time_s: float, talking: float, partner: float) -> Pose:
     pitch = _drift(seed, 2, time_s, ((0.13, 0.22), (0.29, 0.15)))
     roll = _drift(seed, 3, time_s, ((0.09, 0.90), (0.19, 0.55), (0.37, 0.20))) + 0.25 * yaw
     turned = _attention(seed, time_s, talking)
-    yaw = yaw * (0.6 + 0.4 * talking) + partner * (0.30 + 0.75 * turned)
+    yaw = yaw * (0.6 + 0.4 * talking) + partner * (0.40 + 0.95 * turned)
     pitch += listening * 0.55 * _listening_nod(seed, time_s)
     look_x, look_y = _gaze(seed, time_s, talking, partner, turned)
     return Pose(

@@ -61,12 +61,15 @@ class _Piece:
         blend(below, self.layer, self.left - left, self.top - top, self.remains)
 
 
-class _Sprites:
+class Sprites:
     """The most recently used sprites, within a fixed amount of memory."""
 
     def __init__(self, limit_mib: float) -> None:
         self._kept: OrderedDict[Hashable, _Piece] = OrderedDict()
-        self._left_bytes = int(limit_mib * 2**20)
+        self._limit_bytes, self.num_bytes = int(limit_mib * 2**20), 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def get(self, key: Hashable, draw: Callable[[], Canvas]) -> _Piece:
         """The sprite of that key, drawn if it is not kept."""
@@ -76,10 +79,10 @@ class _Sprites:
             return piece
         piece = _ready(_piece(draw()))
         self._kept[key] = piece
-        self._left_bytes -= 2 * piece.layer.nbytes
-        while self._left_bytes < 0 and len(self._kept) > 1:
+        self.num_bytes += 2 * piece.layer.nbytes
+        while self.num_bytes > self._limit_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
-            self._left_bytes += 2 * oldest.layer.nbytes
+            self.num_bytes -= 2 * oldest.layer.nbytes
         return piece
 
 
@@ -100,7 +103,7 @@ class HostPainter:
         self._host, self._scale = host, size_px / ART_UNITS
         self._frame = np.zeros((size_px, size_px, 4), np.uint8)
         self._planes = np.zeros((4, size_px, size_px), np.uint8)
-        self._sprites = _Sprites(SPRITE_CACHE_MIB)
+        self.sprites = Sprites(SPRITE_CACHE_MIB)
         scale = self._scale
         self._back, self._torso = _piece(draw_back(host, scale)), _piece(draw_torso(host, scale))
         self._glasses = None
@@ -160,7 +163,7 @@ class HostPainter:
             if blink >= _BLINK_STEPS - 1
             else (round(pose.look_x * _LOOK_STEPS[0]), round(pose.look_y * _LOOK_STEPS[1]))
         )
-        return self._sprites.get(
+        return self.sprites.get(
             ("eyes", blink, x, y),
             lambda: draw_eyes(
                 self._host,
@@ -177,7 +180,7 @@ class HostPainter:
             # Closed lips hide teeth and tongue.
             steps[5] = steps[6] = 0
         state = [step / n for step, n in zip(steps, MOUTH_STEPS, strict=True)]
-        return self._sprites.get(
+        return self.sprites.get(
             ("mouth", *steps), lambda: draw_mouth(self._host, state, self._scale)
         )
 

@@ -20,6 +20,10 @@ def draw_neck(canvas: Canvas, host: Host) -> None:
         [(left - 8, 350), (256, 392), (right + 8, 350), (right - 2, 330), (left + 2, 330)]
     )
     canvas.put(canvas.shape(chest), p.skin)
+    # The neck's own shading fades into the chest instead of ending at its edge.
+    above = outline(f"M {left - 60} 250 L {right + 60} 250 L {right + 60} 336 L {left - 60} 336 Z")
+    shading = Linear((left, 0), (right, 0), p.skin_shade, p.skin)
+    canvas.put(canvas.shape(column), shading, 1.0, canvas.shape(above, 9))
     drawn = canvas.painted()
     canvas.put(
         canvas.shape(ellipse(252, host.face.chin_y - 3, half + 10, 30), 7), p.skin_deep, 0.62, drawn
