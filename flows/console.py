@@ -61,12 +61,12 @@ def produce(order: dict[str, Any], output: Path | None, console: Console, *, liv
     board = Board(console, live=live)
     desk = Desk(report=board.report)
     DESK.set(desk)
-    server = warm_server()
     _rehearse(order, told)
-    if server is not None:
-        server.join()
+    server = warm_server()
     from flows.episode import make_episode
 
+    if server is not None:
+        server.join()
     with _interruptible(desk, console), board.shown():
         try:
             episode: Episode = asyncio.run(make_episode(**order))

@@ -77,6 +77,10 @@ async def make_episode(
         packed = at(run, package).submit(
             Path(script).stem, heard, speech, music, sound, seen, video, brief, seed, run=run
         )
+        # In the order of the DAG: a stage behind one that failed never ends, and says nothing.
+        for future in (speech, music, sound, seen, video):
+            if future is not None:
+                await _done(future)
         episode: Episode = await _done(packed)
         return await report_run(episode, run)
 
