@@ -143,7 +143,8 @@ def classify(
     if not active:
         return "between_stages", idle
     if not users:
-        return ("lease" if "lease" in said else "no_gpu_work"), idle
+        waits = any(_waits_for(span, reading.card, middle) for span in active)
+        return ("lease" if waits else "no_gpu_work"), idle
     for kind, cause in _SAID:
         if kind in said:
             return cause, idle
@@ -181,6 +182,16 @@ def phase_seconds(span: Span, kinds: Iterable[PhaseKind]) -> float:
     """Time that a span spent in phases of these kinds."""
     wanted = set(kinds)
     return sum(phase.end_s - phase.start_s for phase in span.phases if phase.kind in wanted)
+
+
+def _waits_for(span: Span, card: int, moment_s: float) -> bool:
+    """Whether a span waits for a lease and was later given this card (or none, and so perhaps this
+    one).
+    """
+    if phase_at(span, moment_s) != "lease":
+        return False
+    later = {hold.card for hold in span.holds if hold.end_s > moment_s}
+    return not later or card in later
 
 
 def _uses(span: Span, card: int, moment_s: float) -> bool:

@@ -200,7 +200,8 @@ def read_host_portably() -> HostReading:
     """The same through psutil: CPU clocks of 10 ms, children without the thread that started
     them.
     """
-    me: Any = psutil.Process()  # type: ignore[no-untyped-call]
+    process_of: Any = psutil.Process
+    me = process_of()
     with me.oneshot():
         threads = {
             item.id: round((item.user_time + item.system_time) * 1e9) for item in me.threads()

@@ -160,16 +160,26 @@ def _sentence(
     return f"Idle for {share}: {parts}."
 
 
+def _explained_idle_s(card: CardFinding) -> float:
+    """Idle time that a stage with the card is to answer for: a card that nobody used is no
+    headline.
+    """
+    return sum(time.seconds for time in card.causes if time.cause != "no_gpu_work")
+
+
 def _headline(wall_s: float, cards: tuple[CardFinding, ...], changes: tuple[Change, ...]) -> str:
     """The first line of a report."""
-    advice = f" First change: {changes[0].what}" if changes else ""
+    advice = f" First change: {changes[0].what}." if changes else ""
     if not cards:
         return f"{wall_s:.1f} s without a GPU: no card was there to be measured.{advice}"
-    worst = max(cards, key=lambda card: card.idle_s)
+    worst = max(cards, key=_explained_idle_s)
     busy = "n/a" if worst.busy_pct is None else f"{worst.busy_pct:.0f} %"
     if worst.finding == "well_used":
         return f"{wall_s:.1f} s; card {worst.card} was busy {busy} of the time.{advice}"
     if worst.finding == "inconclusive":
-        return f"{wall_s:.1f} s; card {worst.card} was busy {busy}; why is inconclusive.{advice}"
+        return (
+            f"{wall_s:.1f} s; card {worst.card} was busy {busy} of the time, "
+            f"with no single main cause.{advice}"
+        )
     why = WORDS[worst.finding]
-    return f"{wall_s:.1f} s; card {worst.card} was busy {busy}, mostly because {why}.{advice}"
+    return f"{wall_s:.1f} s; card {worst.card} was busy {busy} of the time: {why}.{advice}"
