@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from studio.captions.rules import MAX_COLUMNS, columns
+from studio.captions.rules import MAX_COLUMNS
+from studio.text_width import columns
 from studio.types import SpokenLine
 
 _TOKEN: Final = re.compile(r"\S+")

@@ -127,10 +127,13 @@ def _schedule(
     for index, block in enumerate(blocks):
         begin = earliest[index]
         if begins:
-            free = min(begins[-1] + needs[index - 1], block.start + MAX_LATE)
-            begin = max(begin, free, begins[-1] + SHORTEST + _ROUNDING)
+            before = blocks[index - 1]
+            # nobody falls further behind than MAX_LATE, nor catches up faster than the voice speaks
+            limit = max(block.start + MAX_LATE, begins[-1] + before.end - before.start)
+            begin = max(begin, min(begins[-1] + needs[index - 1], limit))
+            begin = max(begin, begins[-1] + SHORTEST + _ROUNDING)
         begins.append(begin)
-    _keep_inside(begins, num_samples)
+    _keep_inside(begins, [block.end - block.start for block in blocks], num_samples)
     ends = []
     for index, block in enumerate(blocks):
         limit = begins[index + 1] if index + 1 < len(blocks) else num_samples
@@ -152,9 +155,11 @@ def _pull_early(starts: Sequence[int], needs: Sequence[int], num_samples: int) -
     return earliest
 
 
-def _keep_inside(begins: list[int], num_samples: int) -> None:
-    """Move captions forward so that each has time before the episode ends."""
-    least = min(SHORTEST + _ROUNDING, num_samples // (len(begins) + 1))
+def _keep_inside(begins: list[int], spoken: Sequence[int], num_samples: int) -> None:
+    """Move captions forward so that each has its time before the episode ends."""
+    least = [max(SHORTEST + _ROUNDING, length) for length in spoken]
+    if sum(least) > num_samples:  # an episode of nothing but exclamations
+        least = [length * num_samples // sum(least) for length in least]
     latest = num_samples
     for index in range(len(begins) - 1, -1, -1):
-        begins[index] = latest = min(begins[index], latest - least)
+        begins[index] = latest = min(begins[index], latest - least[index])

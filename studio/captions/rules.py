@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
+from studio.text_width import columns
 from studio.types import SAMPLE_RATE, Caption
 
 MAX_COLUMNS: Final = 42
@@ -23,13 +23,6 @@ LONGEST: Final = 7 * SAMPLE_RATE
 
 _MILLISECOND: Final = SAMPLE_RATE // 1000
 """Tolerance of the check: files hold whole milliseconds."""
-
-
-def columns(text: str) -> int:
-    """Width of a text: characters, wide ones counted twice."""
-    if text.isascii():
-        return len(text)
-    return len(text) + sum(unicodedata.east_asian_width(one) in {"W", "F"} for one in text)
 
 
 def characters(caption: Caption) -> int:

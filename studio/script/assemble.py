@@ -11,10 +11,11 @@ from typing import Final
 
 from studio.script.lines import Aside, Asked, Event, Heading, ParagraphEnd, Said, Silence
 from studio.script.sentences import is_speakable, sentences
+from studio.text_width import columns
 from studio.types import ChapterMark, MusicCue, Segment
 
 _WRAP_COLUMN: Final = 50
-"""A line at least this long without a sentence mark at its end was wrapped by an editor: its
+"""A line at least this wide without a sentence mark at its end was wrapped by an editor: its
 sentence goes on.
 """
 
@@ -210,7 +211,7 @@ def _flows_on(line: str, following: str) -> bool:
     tail = line.rstrip()[-12:]
     if not tail or _ENDED.search(tail):
         return False
-    return len(line) >= _WRAP_COLUMN or following.lstrip()[:1].islower()
+    return columns(line) >= _WRAP_COLUMN or following.lstrip()[:1].islower()
 
 
 def _is_wide(character: str) -> bool:

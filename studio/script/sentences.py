@@ -93,9 +93,20 @@ def _sentence_ends(text: str, language: str) -> list[int]:
         while end < len(text) and text[end] in _CLOSERS and end - mark.end() < 8:
             end += 1
         if mark[0][-1] in _WIDE_MARKS or _ends_here(text, mark, end, begin, language):
-            ends.append(end)
-            begin = end
+            begin = _after_symbols(text, end)
+            ends.append(begin)
     return ends
+
+
+def _after_symbols(text: str, end: int) -> int:
+    """Where a sentence ends when an emoji is set behind its mark: "Great! 🎉"."""
+    at = end
+    while at < len(text) and text[at] == " ":
+        at += 1
+    first = at
+    while at < len(text) and unicodedata.category(text[at]) in {"So", "Sk", "Mn", "Cf"}:
+        at += 1
+    return at if at > first and (at == len(text) or text[at].isspace()) else end
 
 
 def _ends_here(text: str, mark: re.Match[str], end: int, begin: int, language: str) -> bool:
@@ -141,7 +152,8 @@ def _is_abbreviation(text: str, stop: int, after: str, begin: int, language: str
     if folded in _MAY_END:
         return not opens and folded not in {"etc", "a.m", "p.m", "usw", "usf"}
     if len(word) == 1 and word.isalpha():
-        return word != "I" and word.isupper() and not opens
+        begins = not text[begin:start].strip()  # "I. Newton", but "you and I. Newton"
+        return (word != "I" or begins) and not opens
     if word.isdigit():
         lone = not text[begin:start].strip()  # "1. First": the number of a list's entry
         ordinal = len(word) <= 2 and language.partition("-")[0] in _GERMANIC and not opens
