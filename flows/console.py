@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from prefect.exceptions import TerminationSignal
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -70,7 +71,7 @@ def produce(order: dict[str, Any], output: Path | None, console: Console, *, liv
     with _interruptible(desk, console), board.shown():
         try:
             episode: Episode = asyncio.run(make_episode(**order))
-        except Stopped:
+        except (Stopped, TerminationSignal):
             console.print("stopped; what was finished is kept and the next run goes on from there")
             sys.exit(130)
     if output is not None:

@@ -52,10 +52,11 @@ class Run:
     strict: bool = False
     commercial: bool = False
     device: DeviceSpec = field(default_factory=DeviceSpec)
+    over: threading.Event = field(default_factory=threading.Event)
 
     def report(self, stage: str, done: int, total: int) -> None:
-        """Tell how far a stage is. Raises `Stopped` when the run is to end."""
-        if self.desk.stop.is_set():
+        """Tell how far a stage is. Raises `Stopped` when the run is to end, or has ended."""
+        if self.desk.stop.is_set() or self.over.is_set():
             raise Stopped
         self.desk.report(stage, done, total)
 
@@ -74,7 +75,7 @@ def open_run(
     nvml = load_nvml()
     found = survey(nvml, os.environ, nvenc_sessions=gpu.nvenc_sessions, memory_gib=gpu.memory_gib)
     with store.in_use(), Meter(found.cards, nvml=nvml, sample_hz=gpu.sample_hz) as meter:
-        yield Run(
+        run = Run(
             store=store,
             out_dir=Path(out_dir),
             desk=DESK.get(Desk()),
@@ -83,6 +84,11 @@ def open_run(
             commercial=commercial,
             device=device,
         )
+        try:
+            yield run
+        finally:
+            # A cancelled flow leaves stages running in threads: they end at their next step.
+            run.over.set()
 
 
 @contextmanager
