@@ -28,9 +28,13 @@ long.
 _REST_WEIGHT = 0.02
 """Pull towards rest where no phoneme reaches."""
 
+_PRESS = MOUTH_CHANNELS.index("press")
+
 _NOD_GAP_S = 0.55
-_NOD_PEAK_S = 0.11
-"""Nods: at most one in 0.55 s, deepest 110 ms after the word's onset."""
+_NOD_PEAK_S = 0.13
+"""Nods: at most one in 0.55 s, deepest 130 ms after the word's onset, none that a line's end would
+cut short.
+"""
 
 _SILENCE = 0.03
 """Loudness relative to the line's 95th percentile (about -30 dB) below which the lips are shut."""
@@ -78,7 +82,7 @@ def articulate(
         mouth = np.sqrt(np.minimum(loudness, 1.0))[:, None] * (VISEMES["uh"] * 1.3)
     mouth *= _voiced_gate(loudness, fps)[:, None]
     # A bilabial is closed or it is none: pressing wins over opening.
-    mouth[:, 0] *= 1 - np.clip(mouth[:, 3] * 1.5 - 0.2, 0, 1)
+    mouth[:, 0] *= 1 - np.clip(mouth[:, _PRESS] * 1.5 - 0.2, 0, 1)
     motion[:, : len(MOUTH_CHANNELS)] = _smoothed(mouth, np.array([0.12, 0.76, 0.12]))
     voice = _smoothed(loudness[:, None], np.hanning(int(fps * 0.5) | 1))[:, 0]
     nods = _nods(words, voice, sample_rate, fps, seed)
@@ -114,7 +118,13 @@ def _blended(
             pull *= 0.6
         weight[first:last] += pull
         total[first:last] += pull[:, None] * VISEMES[viseme]
-    return np.asarray(total / weight[:, None], np.float32)
+    mouth = np.asarray(total / weight[:, None], np.float32)
+    for start, end, viseme in spans:
+        nearest = max(0, int(((start + end) / 2 - LEAD_S) * fps))
+        if viseme == "mbp" and nearest < num_frames:
+            # A closure can be shorter than a frame; the frame nearest to it must show it.
+            mouth[nearest, _PRESS] = max(mouth[nearest, _PRESS], 0.95)
+    return mouth
 
 
 def _voiced_gate(loudness: NDArray[np.float32], fps: int) -> NDArray[np.float32]:
@@ -144,10 +154,10 @@ def _nods(
     for word in words:
         onset = word.start / sample_rate
         ahead = min(int((onset + 0.16) * fps), num_frames - 1)
-        if voice[ahead] < 0.55 or onset - last < _NOD_GAP_S:
+        if voice[ahead] < 0.55 or onset - last < _NOD_GAP_S or onset > times[-1] - _NOD_GAP_S:
             continue
         since = np.maximum(times - onset, 0) / _NOD_PEAK_S
-        nods += since * np.exp(1 - since) * strengths.uniform(0.6, 1.0)
+        nods += since**2 * np.exp(2 - 2 * since) * strengths.uniform(0.6, 1.0)
         last = onset
     return np.asarray(np.clip(nods, 0, 1), np.float32)
 
