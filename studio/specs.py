@@ -19,6 +19,10 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 VoiceEngineName = Literal["espeak_ng", "coqui_tts", "gtts_cloud", "tone"]
 CloudName = Literal["google_translate", "elevenlabs", "azure"]
 MusicEngineName = Literal["arranger", "musicgen_hf", "musicgen_audiocraft", "hum"]
+MusicModelName = Literal[
+    "small", "medium", "large", "melody", "melody-large",
+    "stereo-small", "stereo-medium", "stereo-large", "stereo-melody", "stereo-melody-large",
+]  # fmt: skip
 AvatarEngineName = Literal["viseme", "wav2lip", "sadtalker", "did_api", "still"]
 Aspect = Literal["16:9", "9:16", "1:1"]
 Quality = Literal["480p", "720p", "1080p", "1440p", "2160p"]
@@ -75,6 +79,15 @@ class MusicSpec(Spec):
         default=3600.0, ge=1.0, le=3600.0, description="longer beds repeat whole bars"
     )
     file_offset_s: float = Field(default=0.0, ge=0.0, le=36_000.0)
+    model: MusicModelName = Field(default="small", description="of MusicGen")
+    weights_dir: str = Field(default="", description="a folder with a checkpoint, used as it is")
+    max_generated_s: float = Field(
+        default=120.0, ge=1.0, le=1800.0, description="what MusicGen makes; longer beds loop it"
+    )
+    guidance: float = Field(default=3.0, ge=1.0, le=20.0, description="towards the words; 1: off")
+    top_k: int = Field(default=250, ge=0, le=2048, description="most likely codes; 0: all of them")
+    temperature: float = Field(default=1.0, gt=0.0, le=3.0)
+    batch: int = Field(default=8, ge=1, le=64, description="cues generated at once")
 
 
 class SadTalkerSpec(Spec):

@@ -1,0 +1,106 @@
+"""MusicGen's checkpoints: where they are, what they need, under which licence they come."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from studio.errors import EngineUnavailable, SettingError
+from studio.specs import MusicSpec
+
+WEIGHTS_LICENCE = "CC-BY-NC-4.0"
+"""Of every published MusicGen checkpoint, by their model cards: no commercial use."""
+
+MEMORY_GIB = {
+    "small": 3.0, "medium": 8.5, "large": 15.0, "melody": 8.5, "melody-large": 15.0,
+    "stereo-small": 3.0, "stereo-medium": 8.5, "stereo-large": 15.0,
+    "stereo-melody": 8.5, "stereo-melody-large": 15.0,
+}  # fmt: skip
+"""In full precision: 4 bytes for each of the 0.6, 2.0 or 3.4 thousand million weights of decoder,
+text encoder and codec, and room for the cache of a batch.
+"""
+
+
+def fetch_weights(model: str) -> Path:
+    """Download a published checkpoint into the hub's own cache, resuming what was begun.
+
+    Raises `EngineUnavailable` when the hub cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(
+            f"facebook/musicgen-{model}", allow_patterns=["*.json", "*.safetensors", "*.model"]
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise EngineUnavailable(
+            f"MusicGen {model}", f"could not be downloaded ({error})", "Check the network"
+        ) from error
+    return Path(found)
+
+
+def require_packages() -> None:
+    """Make `import transformers` work. Raises `EngineUnavailable` when a package is missing."""
+    remedy = "Install them: pip install -e '.[musicgen]'"
+    for package in ("torch", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            raise EngineUnavailable("musicgen_hf", f"{package} is not installed", remedy)
+    if importlib.util.find_spec("torchaudio") is not None:
+        # transformers imports torchaudio where it finds it, and a torchaudio built for CUDA beside
+        # a torch without it fails that import.
+        from models.voice.coqui_runtime import load_torchaudio
+
+        load_torchaudio()
+
+
+def device_name(asked: str) -> str:
+    """The device that "auto", "cpu" or "cuda" means here. Raises `EngineUnavailable`."""
+    import torch
+
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise EngineUnavailable("musicgen_hf", "no CUDA device", "Use device cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
+
+
+def load_checkpoint(spec: MusicSpec) -> tuple[Any, Any]:
+    """Tokenizer and model from a folder or from the hub's cache, never from the network.
+
+    Raises `SettingError` for a folder that holds no MusicGen, `EngineUnavailable` for weights that
+    are not here.
+    """
+    from transformers import (
+        AutoConfig,
+        AutoTokenizer,
+        MusicgenForConditionalGeneration,
+        MusicgenMelodyForConditionalGeneration,
+    )
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    source = spec.weights_dir or f"facebook/musicgen-{spec.model}"
+    if spec.weights_dir and not Path(spec.weights_dir, "config.json").is_file():
+        raise SettingError(
+            spec.weights_dir, "no checkpoint here (config.json)", "Give a folder with a checkpoint"
+        )
+    kinds: dict[str, Any] = {
+        "musicgen": MusicgenForConditionalGeneration,
+        "musicgen_melody": MusicgenMelodyForConditionalGeneration,
+    }
+    try:
+        config = AutoConfig.from_pretrained(source, local_files_only=True)
+        kind = kinds.get(config.model_type)
+        if kind is None:
+            raise SettingError(source, f"a model of type {config.model_type}", "Give a MusicGen")
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
+        model = kind.from_pretrained(source, local_files_only=True)
+    except (OSError, ValueError) as error:
+        if isinstance(error, SettingError):
+            raise
+        raise EngineUnavailable(
+            "musicgen_hf",
+            f"the weights of {source} are not on this machine or do not load ({error})",
+            f"Fetch them: hf download {source} (licence {WEIGHTS_LICENCE}), or give --weights",
+        ) from error
+    return tokenizer, model
