@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -25,6 +24,7 @@ from models.voice import LineSpec, Utterance
 from models.voice.align import align
 from models.voice.cloud_http import Patience, Request, fetch
 from models.voice.espeak_ng import silent_line
+from models.voice.parts import split_text
 from models.voice.reading import read
 from models.voice.retime import pitch_factor, retime, tempo_factor
 from studio.audio import resample
@@ -220,21 +220,6 @@ def _google(base: str, line: LineSpec, text: str) -> list[Request]:
         )
         for part in split_text(text, LONGEST_GOOGLE_QUERY)
     ]
-
-
-def split_text(text: str, longest: int) -> list[str]:
-    """`text` in parts of at most `longest` characters, cut at punctuation, else between words."""
-    parts: list[str] = []
-    rest = text.strip()
-    while len(rest) > longest:
-        head = rest[: longest + 1]
-        stops = [found.end() for found in re.finditer(r"[,;:.!?](?=\s)", head)]
-        stop = max([at for at in stops if at > longest // 3], default=0)
-        cut = stop or head.rfind(" ")
-        cut = cut if cut > 0 else longest
-        parts.append(rest[:cut].strip())
-        rest = rest[cut:].strip()
-    return [part for part in (*parts, rest) if part]
 
 
 def _elevenlabs(base: str, key: str, spec: VoiceSpec, line: LineSpec, text: str) -> Request:

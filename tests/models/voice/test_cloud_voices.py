@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from models.voice import LineSpec, open_voice
 from models.voice.cloud_http import Patience, Request, fetch
 from models.voice.espeak_ng import utter
-from models.voice.gtts_cloud import CloudVoice, split_text
+from models.voice.gtts_cloud import CloudVoice
+from models.voice.parts import split_text
 from models.voice.retime import pitch_factor, retime
 from studio.errors import EngineUnavailable, SettingError, SpeechError
 from studio.specs import DeviceSpec, VoiceSpec

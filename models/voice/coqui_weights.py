@@ -1,0 +1,179 @@
+"""Checkpoints of Coqui TTS: where they are, whose they are, fetching them when a person asks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.voice.coqui_runtime import load_library
+from studio.errors import EngineUnavailable, SettingError
+from studio.specs import VoiceSpec
+
+DEFAULT_MODEL = "tts_models/en/vctk/vits"
+"""109 English speakers, free for commercial use, real time on a laptop's processor."""
+
+XTTS_LICENCE = "CPML"
+"""Coqui Public Model Licence: not for commercial use, weights and what they say alike."""
+
+FREE_LICENCES = ("apache", "mit", "mpl", "bsd", "cc-by-4.0", "cc-by-sa", "cc by 4.0", "cc0")
+"""Beginnings of the licences, in lower case, that allow commercial use."""
+
+CHECKPOINT_NAMES = (
+    "model.pth",
+    "model_file.pth",
+    "best_model.pth",
+    "model_file.pth.tar",
+    "checkpoint.pth",
+)
+SPEAKER_FILES = ("speakers_file", "d_vector_file", "language_ids_file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A model's files and terms. `vocoder` is there for models that make spectrograms."""
+
+    model: Path
+    config: Path
+    licence: str
+    vocoder: tuple[Path, Path] | None = None
+
+    @property
+    def commercial(self) -> bool:
+        """Whether the licence is known to allow commercial use."""
+        return self.licence.casefold().startswith(FREE_LICENCES)
+
+
+def locate(spec: VoiceSpec) -> Checkpoint:
+    """The checkpoint that `spec` names: a folder's, or a published one that is on this machine.
+
+    Nothing is downloaded. Raises `EngineUnavailable` when it is not there, `SettingError` for a
+    name that is not among the published ones.
+    """
+    if spec.weights_dir:
+        return _in_folder(Path(spec.weights_dir))
+    name = spec.model or DEFAULT_MODEL
+    manager, item, folder = _published(name)
+    try:
+        found = _here(manager, item, folder)
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(
+            f"voice model {name}",
+            "its weights are not on this machine",
+            f"Fetch them first (licence: {item['license']}), or name a folder in voice.weights_dir",
+        ) from error
+    vocoder = None
+    if item.get("default_vocoder"):
+        other = Path(manager.output_prefix) / item["default_vocoder"].replace("/", "--")
+        if not other.is_dir():
+            raise EngineUnavailable(
+                f"voice model {name}", f"its vocoder is not at {other}", "Fetch the model again"
+            )
+        vocoder = manager._find_files(other)
+    model, config = found
+    return Checkpoint(
+        model=model, config=config, licence=_licence(config, str(item["license"])), vocoder=vocoder
+    )
+
+
+def fetch_weights(model: str, *, accept_licence: bool) -> Checkpoint:
+    """Download a published model with the library's own loader, after its licence was accepted.
+
+    Raises `SettingError` for an unknown name or a licence that was not accepted,
+    `EngineUnavailable` when the download fails.
+    """
+    manager, item, folder = _published(model)
+    licence = str(item.get("license", "unknown"))
+    if not accept_licence:
+        raise SettingError(
+            f"voice model {model}", f"its licence is {licence}", "Accept it to fetch the weights"
+        )
+    if item.get("tos_required"):
+        # The library asks on the terminal unless this file says that a person agreed.
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tos_agreed.txt").write_text(f"Accepted: {licence}\n", encoding="utf-8")
+    try:
+        manager.download_model(model)
+        if item.get("default_vocoder"):
+            manager.download_model(item["default_vocoder"])
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EngineUnavailable(
+            f"voice model {model}", f"cannot be fetched ({error})", "Check the network, then retry"
+        ) from error
+    return locate(VoiceSpec(model=model))
+
+
+def _published(name: str) -> tuple[Any, dict[str, Any], Path]:
+    """The library's manager, its entry for a model, and the folder that the model is kept in."""
+    load_library()
+    import difflib
+
+    from TTS.utils.manage import ModelManager
+
+    manager = ModelManager(progress_bar=True)
+    names = manager.list_tts_models()
+    if name not in names and "/fairseq/" not in name:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[:3]
+        raise SettingError("voice.model", f"no model {name!r}", f"Near ones: {', '.join(near)}")
+    item, full_name, _ = manager._set_model_item(name)
+    return manager, dict(item), Path(manager.output_prefix) / full_name
+
+
+def _here(manager: Any, item: dict[str, Any], folder: Path) -> tuple[Path, Path]:
+    """The files of a published model; raises `OSError` or `ValueError` when they are not here."""
+    if "repo_id" in item:
+        from huggingface_hub import snapshot_download
+
+        folder = Path(
+            snapshot_download(
+                item["repo_id"],
+                local_files_only=True,
+                allow_patterns=item.get("allow"),
+                ignore_patterns=item.get("ignore"),
+            )
+        )
+    model, config = manager._find_files(folder)
+    return Path(model), Path(config)
+
+
+def _in_folder(folder: Path) -> Checkpoint:
+    config = folder / "config.json"
+    remedy = "Name a folder with config.json and model.pth in voice.weights_dir"
+    if not config.is_file():
+        raise EngineUnavailable("voice.weights_dir", f"no config.json in {folder}", remedy)
+    named = [folder / name for name in CHECKPOINT_NAMES if (folder / name).is_file()]
+    others = [path for path in sorted(folder.glob("*.pth")) if "speaker" not in path.name]
+    if not named and len(others) != 1:
+        raise EngineUnavailable("voice.weights_dir", f"no model.pth in {folder}", remedy)
+    return Checkpoint(
+        model=(named or others)[0], config=config, licence=_licence(config, "unknown (own folder)")
+    )
+
+
+def _licence(config: Path, known: str) -> str:
+    """XTTS is under its own licence wherever it comes from."""
+    return XTTS_LICENCE if read_config(config).get("model") == "xtts" else known
+
+
+def read_config(config: Path) -> dict[str, Any]:
+    """A checkpoint's configuration with the files that it names found beside it.
+
+    Configurations keep the paths of the machine they were trained on. Raises `EngineUnavailable`
+    when it is no JSON object.
+    """
+    try:
+        values = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(
+            "voice model", f"{config} cannot be read ({error})", "Fetch the weights again"
+        ) from error
+    if not isinstance(values, dict):
+        raise EngineUnavailable("voice model", f"{config} is no object", "Fetch the weights again")
+    for section in (values, values.get("model_args")):
+        for key in SPEAKER_FILES:
+            named = section.get(key) if isinstance(section, dict) else None
+            if isinstance(section, dict) and named and not Path(str(named)).is_file():
+                beside = config.parent / Path(str(named)).name
+                section[key] = str(beside) if beside.is_file() else named
+    return values
