@@ -8,6 +8,7 @@ lists; the reason of a failure is told from what FFmpeg says.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from typing import Literal
 
 import av
 import av.codec.codec
+import av.logging
 
 from studio.errors import EncodeError, SettingError
 from studio.types import Fallback
@@ -118,7 +120,7 @@ def find_ffmpeg() -> str:
     except ImportError:
         return ""
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
+        return str(imageio_ffmpeg.get_ffmpeg_exe())  # type: ignore[attr-defined, no-untyped-call]
     except RuntimeError:
         return ""
 
@@ -164,30 +166,34 @@ def choose_encoder(names: Sequence[str]) -> tuple[Trial, tuple[Fallback, ...]]:
 def _try_in_process(encoder: str) -> Trial:
     cause: Cause = "works"
     said = ""
+    level = av.logging.get_level()
+    # FFmpeg gives its reasons only to its log: it is on for the trial, caught, and off again.
+    av.logging.set_level(av.logging.ERROR)
     try:
-        codec = av.VideoCodecContext.create(encoder, "w")
-        if not isinstance(codec, av.VideoCodecContext):
-            return Trial(
-                library="pyav",
-                encoder=encoder,
-                binary="",
-                cause="failed",
-                said="encodes no picture",
-            )
-        codec.width = codec.height = TRIAL_PX
-        codec.pix_fmt = "yuv420p"
-        codec.time_base = Fraction(1, 30)
-        frame = av.VideoFrame(TRIAL_PX, TRIAL_PX, "yuv420p")
-        frame.pts = 0
-        packets = [*codec.encode(frame), *codec.encode(None)]
-        if not any(packet.size for packet in packets):
+        with av.logging.Capture() as logged:
+            num_bytes = _encode_one_frame(encoder)
+        if not num_bytes:
             cause, said = "failed", "the encoder gave no data"
     except av.codec.codec.UnknownCodecError:
         cause, said = "not compiled in", f"PyAV's FFmpeg has no {encoder}"
     except av.FFmpegError as error:
-        said = said_by(error)
+        said = first_lines("\n".join(words for _, _, words in logged)) or said_by(error)
         cause = classify(said)
+    finally:
+        av.logging.set_level(level)
     return Trial(library="pyav", encoder=encoder, binary="", cause=cause, said=said)
+
+
+def _encode_one_frame(encoder: str) -> int:
+    codec = av.VideoCodecContext.create(encoder, "w")
+    if not isinstance(codec, av.VideoCodecContext):
+        return 0
+    codec.width = codec.height = TRIAL_PX
+    codec.pix_fmt = "yuv420p"
+    codec.time_base = Fraction(1, 30)
+    frame = av.VideoFrame(TRIAL_PX, TRIAL_PX, "yuv420p")
+    frame.pts = 0
+    return sum(packet.size for packet in (*codec.encode(frame), *codec.encode(None)))
 
 
 def _try_program(encoder: str) -> Trial:
@@ -217,7 +223,7 @@ def _try_program(encoder: str) -> Trial:
             command, capture_output=True, text=True, timeout=TRIAL_TIMEOUT_S, check=False
         )
         if run.returncode:
-            said = first_line(run.stderr) or f"exit status {run.returncode}"
+            said = first_lines(run.stderr) or f"exit status {run.returncode}"
             cause = classify(run.stderr)
     except subprocess.TimeoutExpired:
         cause, said = "failed", f"no answer within {TRIAL_TIMEOUT_S:.0f} s"
@@ -233,10 +239,8 @@ def said_by(error: av.FFmpegError) -> str:
     return words or error.strerror or str(error)
 
 
-def first_line(text: str) -> str:
-    """The first line that says something, without `[name @ 0x…]`, at most 200 characters."""
-    for line in text.splitlines():
-        said = re.sub(r"^\[[^\]]* @ 0x[0-9a-f]+\]\s*", "", line).strip()
-        if said:
-            return said[:200]
-    return ""
+def first_lines(text: str, count: int = 1) -> str:
+    """The first lines that say something, without `[name @ 0x…]`, at most 300 characters."""
+    lines = (re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+", "", line) for line in text.splitlines())
+    said = dict.fromkeys(line.strip() for line in lines if line.strip())
+    return "; ".join(itertools.islice(said, count))[:300]

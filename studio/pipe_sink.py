@@ -19,13 +19,15 @@ from typing import IO
 import numpy as np
 
 from studio.errors import EncodeError
-from studio.ffmpeg import Trial, first_line
+from studio.ffmpeg import Trial, first_lines
 from studio.sinks import MOVFLAGS, Job, PlaneArrays, Sink, failure, video_options
 from studio.specs import EncodeSpec
 from studio.types import SAMPLE_RATE
 
 PIPE_BYTES = 1 << 20
 """Size asked of the kernel for the pipe: its limit without privileges, a third of a 1080p frame."""
+
+COLOUR = "range=limited:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
 
 SAID_CHARS = 8_000
 """How much of ffmpeg's words is kept."""
@@ -72,8 +74,8 @@ def command(trial: Trial, spec: EncodeSpec, job: Job, path: Path, words: Path) -
     arguments += ["-c:v", trial.encoder, "-pix_fmt", "yuv420p", "-threads:v", str(spec.threads)]
     for key, value in video_options(trial.encoder, spec, job).items():
         arguments += [f"-{key}:v", value]
-    arguments += ["-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709"]
-    arguments += ["-color_trc", "bt709", "-sar", "1:1", "-fps_mode", "passthrough"]
+    # Tags follow the frames; options alone do not reach the encoder's primaries and transfer.
+    arguments += ["-vf", f"setparams={COLOUR},setsar=1", "-fps_mode", "passthrough"]
     if job.sound.suffix == ".m4a":
         arguments += ["-c:a", "copy"]
     else:
@@ -156,7 +158,7 @@ class _PipeSink:
         self._listener.join(KILL_TIMEOUT_S)
         status = self._process.returncode
         how = f"killed by signal {-status}" if status is not None and status < 0 else "failed"
-        said = first_line(self._said)
+        said = first_lines(self._said, 2)
         number = errno.ENOSPC if "No space left" in self._said else None
         return failure(
             self._name, f"ffmpeg {how} at frame {self._sent}" + f": {said}" * bool(said), number
