@@ -6,7 +6,8 @@ an article and its noun as much as a very lopsided pair of lines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from studio.captions.atoms import Atom, text_of
@@ -65,11 +66,10 @@ def split_blocks(atoms: Sequence[Atom]) -> list[tuple[int, int]]:
     count = len(atoms)
     best = [0.0] + [float("inf")] * count
     come_from = [0] * (count + 1)
+    breaks = [break_cost(before, after) for before, after in pairwise(atoms)] + [0.0]
     for first in range(count):
-        for last in range(first + 1, count + 1):
-            if last > first + 1 and not fits(atoms[first:last]):
-                break
-            cost = best[first] + _block_cost(atoms, first, last)
+        for last, length in _filling(atoms, first):
+            cost = best[first] + breaks[last - 1] + _block_cost(atoms, first, last, length)
             if cost < best[last]:
                 best[last], come_from[last] = cost, first
     ranges = []
@@ -80,31 +80,34 @@ def split_blocks(atoms: Sequence[Atom]) -> list[tuple[int, int]]:
     return ranges[::-1]
 
 
-def fits(atoms: Sequence[Atom]) -> bool:
-    """Whether atoms fit two lines and the longest time; the first line filled greedily."""
-    if atoms[-1].end - atoms[0].start > LONGEST:
-        return False
-    lines, width = 1, 0
-    for atom in atoms:
+def _filling(atoms: Sequence[Atom], first: int) -> Iterator[tuple[int, int]]:
+    """Ends of all blocks from `first` on that fit two lines and the longest time, with their
+    length in columns; the first line is filled greedily. One atom alone always fits.
+    """
+    lines, width, length = 1, 0, -1
+    for last in range(first + 1, len(atoms) + 1):
+        atom = atoms[last - 1]
         wanted = width + atom.width + (1 if atom.spaced and width else 0)
         if wanted > MAX_COLUMNS:
             lines += 1
             wanted = atom.width
-            if lines > MAX_LINES:
-                return False
+        too_long = atom.end - atoms[first].start > LONGEST
+        if last > first + 1 and (lines > MAX_LINES or too_long):
+            return
         width = wanted
-    return True
+        length += atom.width + 1
+        yield last, length
 
 
-def _block_cost(atoms: Sequence[Atom], first: int, last: int) -> float:
+def fits(atoms: Sequence[Atom]) -> bool:
+    """Whether atoms fit two lines and the longest time."""
+    return any(last == len(atoms) for last, _ in _filling(atoms, 0))
+
+
+def _block_cost(atoms: Sequence[Atom], first: int, last: int, length: int) -> float:
     until = atoms[last].start if last < len(atoms) else atoms[last - 1].end + SAMPLE_RATE // 2
     room = max(1, until - atoms[first].start)
-    length = sum(atom.width + 1 for atom in atoms[first:last]) - 1
-    cost = _BLOCK_COST
-    if last < len(atoms):
-        cost += break_cost(atoms[last - 1], atoms[last])
-    if room < SHORTEST:
-        cost += _SHORT_COST
+    cost = _BLOCK_COST + (_SHORT_COST if room < SHORTEST else 0.0)
     return cost + _FAST_COST * max(0.0, length * SAMPLE_RATE / room - MAX_CPS)
 
 

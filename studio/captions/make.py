@@ -156,10 +156,13 @@ def _pull_early(starts: Sequence[int], needs: Sequence[int], num_samples: int) -
 
 
 def _keep_inside(begins: list[int], spoken: Sequence[int], num_samples: int) -> None:
-    """Move captions forward so that each has its time before the episode ends."""
-    least = [max(SHORTEST + _ROUNDING, length) for length in spoken]
-    if sum(least) > num_samples:  # an episode of nothing but exclamations
-        least = [length * num_samples // sum(least) for length in least]
-    latest = num_samples
+    """Move the last captions forward so that each has its time before the episode ends."""
+    least = [min(LONGEST, max(SHORTEST + _ROUNDING, length)) for length in spoken]
+    total = sum(least)
+    if total > num_samples:  # an episode of nothing but exclamations
+        least = [length * num_samples // total for length in least]
+    latest, following = num_samples, None
     for index in range(len(begins) - 1, -1, -1):
-        begins[index] = latest = min(begins[index], latest - least[index])
+        spacing = least[index] if following is None else following - begins[index]
+        following = begins[index]
+        begins[index] = latest = min(begins[index], latest - min(least[index], spacing))

@@ -19,8 +19,8 @@ PIECES = [
     "\n", "\n", "\n\n", " ", " ", "Hello", "world", ".", "!", "?", "…", "。", "e.g. ", "Dr. ",
     "🎉", "\u0301", "<Person1>", "</Person1>", "<!--", "-->", "file=a.mp3", "Title: x",
     "Production Notes:", "Voice: A=b", "Language: de", "Runtime: 3:00", "3.5", "→", "—", ",",
-    "\x00", "\ud800", "\ufeff", "\u2028", "\r", "\u200d", "1 s", "for ", "underlay", "مرحبا", "नमस्ते।",
-    '"', "“", "Intro Music", "%{x}", "x" * 450,
+    "\x00", "\ud800", "\ufeff", "\u2028", "\r", "\u200d", "1 s", "for ", "underlay", "नमस्ते।",
+    "مرحبا", '"', "“", "Intro Music", "%{x}", "x" * 450,
 ]  # fmt: skip
 """What scripts are made of, to be put together in any order."""
 
@@ -51,7 +51,7 @@ def check(script: Script) -> None:
     assert lines == sorted(lines)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(scripts)
 def test_any_text_is_a_script_or_one_clear_error(text: str) -> None:
     refused: StudioError | None = None
@@ -87,7 +87,7 @@ def without_space(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(bodies, st.lists(spoken_lines, min_size=1, max_size=3))
 def test_no_direction_is_spoken_and_all_else_is_spoken_once(
     lines: list[str], first: list[str]
@@ -109,7 +109,7 @@ def test_no_direction_is_spoken_and_all_else_is_spoken_once(
         assert without_space(clean_text(text).text) == spoken
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(bodies, st.lists(spoken_lines, min_size=1, max_size=3))
 def test_the_clean_text_is_its_own_clean_text(lines: list[str], first: list[str]) -> None:
     clean = clean_text("\n".join([*first, *lines])).text
@@ -144,8 +144,8 @@ def test_time_is_linear(unit: str) -> None:
         parse_script(text, "s.txt")
         return time.process_time() - begin
 
-    small = max(0.002, min(cpu_s(20_000), cpu_s(20_000)))
-    assert cpu_s(200_000) < 40 * small
+    small = max(0.002, min(cpu_s(10_000), cpu_s(10_000)))
+    assert cpu_s(100_000) < 40 * small
 
 
 @pytest.mark.slow

@@ -222,7 +222,7 @@ cue_lines = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(cue_lines, max_size=14),
     st.lists(st.integers(1, 6 * SAMPLE_RATE), min_size=60, max_size=60),
