@@ -364,6 +364,9 @@ class EngineInfo:
     commercial: bool
     memory_gib: float
     rate: int
+    identity: str = ""
+    """What determines its output beside the line or cue: weights and settings, hashed. Part of the
+    key that a result is remembered by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

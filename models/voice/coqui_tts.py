@@ -17,7 +17,7 @@ from models.voice import LineSpec, Utterance
 from models.voice.align import align
 from models.voice.coqui_model import CLONE, CoquiModel
 from models.voice.coqui_runtime import load_library
-from models.voice.coqui_weights import Checkpoint, locate
+from models.voice.coqui_weights import Checkpoint, identity, locate
 from models.voice.durations import symbol_times
 from models.voice.espeak_ng import silent_line
 from models.voice.reading import read
@@ -70,6 +70,7 @@ class CoquiVoice:
             commercial=checkpoint.commercial,
             memory_gib=round(model.weights_gib + OVERHEAD_GIB, 2),
             rate=model.sample_rate,
+            identity=identity(checkpoint, spec),
         )
 
     def cast(self, speakers: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:

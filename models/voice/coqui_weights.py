@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,23 @@ def _in_folder(folder: Path) -> Checkpoint:
 def _licence(config: Path, known: str) -> str:
     """XTTS is under its own licence wherever it comes from."""
     return XTTS_LICENCE if read_config(config).get("model") == "xtts" else known
+
+
+def identity(checkpoint: Checkpoint, spec: VoiceSpec) -> str:
+    """A hash of all that determines speech beside the line: weights, configuration, settings.
+
+    Of the weights the size and the last 4 MiB are read: a checkpoint is a zip archive, and the
+    directory at its end holds the checksum of every tensor.
+    """
+    digest = hashlib.sha256(checkpoint.config.read_bytes())
+    files = [checkpoint.model, *(checkpoint.vocoder or ())]
+    for path in [*files, *([Path(spec.reference)] if spec.reference else [])]:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(max(size - 4 * 2**20, 0))
+            digest.update(f"{size}:".encode() + file.read())
+    digest.update(repr(spec.temperature).encode())
+    return digest.hexdigest()
 
 
 def read_config(config: Path) -> dict[str, Any]:

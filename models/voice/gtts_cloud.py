@@ -174,7 +174,7 @@ def _service(spec: VoiceSpec, key: str) -> _Service:
                 open_ended=False,
                 sets_prosody=False,
                 info=_info(
-                    "Google's terms of service; no agreement for this use", commercial=False
+                    spec, "Google's terms of service; no agreement for this use", commercial=False
                 ),
             )
         case "elevenlabs":
@@ -184,7 +184,9 @@ def _service(spec: VoiceSpec, key: str) -> _Service:
                 voices=ELEVENLABS_VOICES,
                 open_ended=True,
                 sets_prosody=False,
-                info=_info("ElevenLabs' terms; commercial use with a paid plan", commercial=True),
+                info=_info(
+                    spec, "ElevenLabs' terms; commercial use with a paid plan", commercial=True
+                ),
             )
         case "azure":
             base = spec.endpoint or "https://eastus.tts.speech.microsoft.com"
@@ -193,13 +195,13 @@ def _service(spec: VoiceSpec, key: str) -> _Service:
                 voices=AZURE_VOICES,
                 open_ended=True,
                 sets_prosody=True,
-                info=_info("Microsoft Azure's terms of service", commercial=True),
+                info=_info(spec, "Microsoft Azure's terms of service", commercial=True),
             )
         case _:
             assert_never(name)
 
 
-def _info(terms: str, *, commercial: bool) -> EngineInfo:
+def _info(spec: VoiceSpec, terms: str, *, commercial: bool) -> EngineInfo:
     return EngineInfo(
         name="gtts_cloud",
         code_licence="Apache-2.0",
@@ -207,6 +209,7 @@ def _info(terms: str, *, commercial: bool) -> EngineInfo:
         commercial=commercial,
         memory_gib=0.05,
         rate=SAMPLE_RATE_HZ,
+        identity=f"{spec.cloud}:{spec.model}",
     )
 
 

@@ -18,7 +18,7 @@ from studio.specs import DeviceSpec, VoiceSpec
 torch = pytest.importorskip("torch")
 pytest.importorskip("TTS")
 
-from models.voice.coqui_weights import fetch_weights, locate  # noqa: E402
+from models.voice.coqui_weights import fetch_weights, identity, locate  # noqa: E402
 from tests.models.voice.tiny_coqui import make_vits, make_xtts  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -201,6 +201,16 @@ def test_compiled_speech_is_the_same_speech(vits: Path) -> None:
     with open_voice("coqui_tts", spec, CPU.model_copy(update={"compile": True})) as voice:
         (compiled,) = voice.say([line])
     assert np.abs(compiled.samples - plain.samples).max() < 1e-3
+
+
+def test_identity_tells_weights_and_settings_apart(vits: Path, tmp_path: Path) -> None:
+    def of(folder: Path, **changes: float) -> str:
+        spec = VoiceSpec(weights_dir=str(folder)).model_copy(update=changes)
+        return identity(locate(spec), spec)
+
+    other = make_vits(tmp_path / "other", phonemes=False)
+    assert of(vits) == of(vits)
+    assert len({of(vits), of(vits, temperature=0.3), of(other)}) == 3
 
 
 def test_a_config_keeps_its_own_licence(vits: Path) -> None:
