@@ -261,5 +261,11 @@ def _check_order(face: Landmarks, name: str) -> None:
     for (upper, y0), (lower, y1) in pairwise(heights.items()):
         if y0 >= y1:
             raise MediaError(name, f"{upper} do not lie above {lower}", _FORMAT)
-    if face.outer_top[0, 0] >= face.outer_top[-1, 0] or face.eye_distance < 12:
-        raise MediaError(name, "left and right are exchanged, or the face is tiny", _FORMAT)
+    if face.chin[1] <= face.outer_bottom[:, 1].max():
+        raise MediaError(name, "the mouth does not lie above the chin", _FORMAT)
+    lips = (face.outer_top, face.inner_top, face.inner_bottom, face.outer_bottom)
+    for curve in (*lips, *(lid for pair in face.lids for lid in pair)):
+        if (np.diff(curve[:, 0]) < -2).any():
+            raise MediaError(name, "lips or lids do not run from left to right", _FORMAT)
+    if face.eye_distance < 12:
+        raise MediaError(name, f"the eyes are {face.eye_distance:.0f} pixels apart", _FORMAT)

@@ -50,14 +50,18 @@ def framed(portrait: Portrait, size_px: int) -> tuple[NDArray[np.float32], Landm
     x, y = float(np.clip(x, 0, width - side)), float(np.clip(y, 0, height - side))
     scale = size_px / side
     matrix = np.array([[scale, 0, -x * scale], [0, scale, -y * scale]], np.float32)
-    pixels = image.astype(np.float32) / np.float32(255)
+    # Only what is shown, and a little around it for the averaging, is worth converting.
+    left, top = max(0, int(x) - 8), max(0, int(y) - 8)
+    part = image[top : int(y + side) + 9, left : int(x + side) + 9]
+    pixels = part.astype(np.float32) / np.float32(255)
     pixels[..., :3] *= pixels[..., 3:]
     if scale < 1:
         # Averaging before the warp keeps hair and cloth from shimmering.
         pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.45 / scale), np.float32)
     flags = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
+    onto = matrix + np.array([[0, 0, left * scale], [0, 0, top * scale]], np.float32)
     square = cv2.warpAffine(
-        pixels, matrix, (size_px, size_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        pixels, onto, (size_px, size_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return np.clip(np.asarray(square, np.float32), 0, 1), face.moved(matrix)
 
@@ -175,7 +179,10 @@ class _Turn:
         edge = np.minimum(
             np.minimum(x, size_px - 1 - x), np.minimum(y + 0.02 * size_px, size_px - 1 - y)
         )
-        moves = cv2.GaussianBlur(moves * _ease(edge / (0.10 * size_px)), (0, 0), size_px / 85)
+        moves = cv2.GaussianBlur(moves, (0, 0), size_px / 85) * _ease(edge / (0.10 * size_px))
+        # The round corners keep their shape to the last bit.
+        corner = np.hypot(np.minimum(x, size_px - 1 - x), np.minimum(y, size_px - 1 - y))
+        moves = moves * _ease(corner / (CORNER_PCT / 100 * size_px) - 1)
         rows, columns = (
             np.flatnonzero((moves > 0.004).any(1)),
             np.flatnonzero((moves > 0.004).any(0)),
