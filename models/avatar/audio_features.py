@@ -84,16 +84,6 @@ def mel(samples: NDArray[np.float32], device: torch.device | None = None) -> Ten
     return (8 * (level_db + 100) / 100 - 4).clamp(-4, 4).t().contiguous()
 
 
-def wav2lip_starts(columns: int, fps: float) -> list[int]:
-    """First mel column of every frame of a line; the last window is flush with the end and stands
-    once.
-    """
-    starts: list[int] = []
-    while (start := int(len(starts) * COLUMNS_HZ / fps)) + COLUMNS <= columns:
-        starts.append(start)
-    return [*starts, max(0, columns - COLUMNS)]
-
-
 def wav2lip_windows(spectrogram: Tensor, frames: range, fps: float) -> Tensor:
     """Mel columns (n, 80) -> one window for each of `frames` (len(frames), 1, 80, 16).
 

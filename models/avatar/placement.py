@@ -56,7 +56,7 @@ class Placement:
         if self.device.type == "cuda":
             free = torch.cuda.mem_get_info(self.device)[0]
         else:
-            free = int(psutil.virtual_memory().available)  # type: ignore[no-untyped-call]
+            free = int(psutil.virtual_memory().available)
         return max(1, min(wanted, int(free * _SHARE) // bytes_per_frame))
 
 

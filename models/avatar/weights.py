@@ -161,7 +161,7 @@ def _read(path: Path, checkpoint: Checkpoint) -> object:
                     checkpoint, str(path), f"not a safetensors file ({error})"
                 ) from error
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ImportError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _unusable(
             checkpoint, str(path), f"cannot be read as plain weights ({reason})"

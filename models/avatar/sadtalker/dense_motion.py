@@ -123,7 +123,7 @@ class DenseMotion(nn.Module):
         return y.relu_()
 
     def forward(self, squeezed: Tensor, source: Tensor, driving: Tensor) -> Motion:
-        """`squeezed` (1 or B, 4, D, H, W), key points of source and drive (B, 15, 3) -> `Motion`."""
+        """`squeezed` (1, 4, D, H, W), key points of source and drive (B, 15, 3) -> `Motion`."""
         batch, volume = driving.shape[0], squeezed.shape[2:]
         grid = grid_3d(volume, like=squeezed)
         # Eq. 4; the first proposal is the grid itself: no motion. `DOUBT` makes the flow a step

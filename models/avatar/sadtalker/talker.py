@@ -182,7 +182,7 @@ class Talker:
         if not spec.still:
             latents = rng.standard_normal((Audio2Pose.num_latents(frames), LATENT), np.float32)
             pose = self._move(torch.cat(embeddings), torch.from_numpy(latents).to(device))
-        parts: list[NDArray[np.float32]] = [expression, pose]
+        parts = [np.asarray(expression, np.float32), pose]
         if spec.frame == "full":
             parts.append(np.repeat(rest[None, POSE.stop :], frames, axis=0))
         return np.concatenate(parts, axis=1).astype(np.float32)
