@@ -23,7 +23,7 @@ from models.sound.mixdown import (
     summed,
 )
 from models.sound.peaks import HopPeaks
-from models.sound.streams import Bed, Line
+from models.sound.streams import Bed, Layer, Line
 from studio.audio import BLOCK, Samples, decibels, gain, open_flac, read_flac
 from studio.errors import MusicError, OutputError, SpeechError
 from studio.specs import MixSpec
@@ -146,26 +146,27 @@ def _beds(
     store: Store,
 ) -> Iterator[Bed]:
     pieces = {piece.cue: piece for piece in music.pieces} if music else {}
-    lengths: dict[int, int] = {}
-    for placed in placements:
-        reach = placed.offset + placed.num_samples
-        lengths[placed.cue] = max(lengths.get(placed.cue, 0), reach)
-    levels: dict[int, float] = {}
+    beds: dict[tuple[int, int], list[MusicPlacement]] = {}
     for placed in placements:
         if placed.cue not in pieces:
             raise MusicError(f"cue {placed.cue + 1}", "no music was made for it", "Run it again")
-        open_piece = open_fitted(pieces[placed.cue], lengths[placed.cue], store)
-        if placed.cue not in levels:
-            levels[placed.cue] = bed_gain(open_piece, num_channels, wanted_lufs)
-        yield Bed(
-            start=placed.start,
-            num_samples=placed.num_samples,
-            gain=levels[placed.cue] * gain(placed.gain_db),
-            fade_in=placed.fade_in,
-            fade_out=placed.fade_out,
-            open=open_piece,
-            offset=placed.offset,
+        # Placements of one piece that begin at one place are steps of its level.
+        beds.setdefault((placed.cue, placed.start - placed.offset), []).append(placed)
+    for (cue, start), steps in beds.items():
+        length = max(placed.offset + placed.num_samples for placed in steps)
+        open_piece = open_fitted(pieces[cue], length, store)
+        level = bed_gain(open_piece, num_channels, wanted_lufs)
+        layers = tuple(
+            Layer(
+                start=placed.start,
+                num_samples=placed.num_samples,
+                gain=level * gain(placed.gain_db),
+                fade_in=placed.fade_in,
+                fade_out=placed.fade_out,
+            )
+            for placed in steps
         )
+        yield Bed(start=start, layers=layers, open=open_piece)
 
 
 def open_fitted(

@@ -24,12 +24,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bed:
-    """A piece of music on the timeline, in samples; `gain` is linear.
+class Layer:
+    """Where and how loud a piece sounds, in samples of the timeline; `gain` is linear.
 
-    `open` starts the piece's stereo stream from its beginning, in blocks of any length. The first
-    `offset` samples of it are skipped. Fades follow a quarter of a sine, so that one bed's fade-out
-    over another's fade-in is a crossfade of constant power.
+    Fades follow a quarter of a sine, so that one piece's fade-out over another's fade-in is a
+    crossfade of constant power.
     """
 
     start: int
@@ -37,8 +36,29 @@ class Bed:
     gain: float
     fade_in: int
     fade_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bed:
+    """A piece of music on the timeline: its first sample lies at `start`, its layers add up.
+
+    `open` starts the piece's stereo stream from its beginning, in blocks of any length. What lies
+    before the first layer is skipped; a change of level is one more layer, not one more stream.
+    """
+
+    start: int
+    layers: tuple[Layer, ...]
     open: Callable[[], Iterator[Samples]]
-    offset: int = 0
+
+    @property
+    def first(self) -> int:
+        """The first sample of the timeline at which the piece sounds."""
+        return min(layer.start for layer in self.layers)
+
+    @property
+    def end(self) -> int:
+        """The sample after the last one."""
+        return max(layer.start + layer.num_samples for layer in self.layers)
 
 
 def join_lines(lines: Sequence[Line], num_samples: int) -> Iterator[Samples]:
@@ -68,41 +88,55 @@ def _add(block: Samples, start: int, at: int, samples: Samples) -> None:
 
 def lay_beds(beds: Sequence[Bed], num_samples: int) -> Iterator[Samples]:
     """All music on one stereo timeline, with its gains and fades."""
-    waiting = sorted(beds, key=lambda bed: bed.start)
+    waiting = sorted(beds, key=lambda bed: bed.first)
     sounding: list[tuple[Bed, Feed]] = []
     taken = 0
     for start in range(0, num_samples, BLOCK):
         block = np.zeros((min(BLOCK, num_samples - start), 2), np.float32)
         end = start + len(block)
-        while taken < len(waiting) and waiting[taken].start < end:
+        while taken < len(waiting) and waiting[taken].first < end:
             bed = waiting[taken]
             feed = Feed(bed.open())
-            feed.skip(bed.offset)
+            feed.skip(bed.first - bed.start)
             sounding.append((bed, feed))
             taken += 1
         for bed, feed in sounding:
-            first, last = max(start, bed.start), min(end, bed.start + bed.num_samples)
-            part = feed.take(last - first)
-            shape = bed.gain * _fades(bed, first - bed.start, last - first)
-            block[first - start : last - start] += part * shape[:, None]
-        sounding = [(bed, feed) for bed, feed in sounding if bed.start + bed.num_samples > end]
+            first, last = max(start, bed.first), min(end, bed.end)
+            level = np.zeros(last - first, np.float32)
+            for layer in bed.layers:
+                _add_layer(level, first, layer)
+            block[first - start : last - start] += feed.take(last - first) * level[:, None]
+        sounding = [(bed, feed) for bed, feed in sounding if bed.end > end]
         yield block
 
 
-def _fades(bed: Bed, position: int, num_samples: int) -> Samples:
-    """The shape `(num_samples,)` of a bed's fades from its own sample `position` on.
+def _add_layer(level: Samples, start: int, layer: Layer) -> None:
+    """Add a layer's gain to the gains `level` from sample `start` of the timeline on."""
+    first = max(start, layer.start)
+    last = min(start + len(level), layer.start + layer.num_samples)
+    if first < last:
+        fades = _fades(layer, first - layer.start, last - first)
+        level[first - start : last - start] += np.float32(layer.gain) * fades
+
+
+def _fades(layer: Layer, position: int, num_samples: int) -> Samples | np.float32:
+    """The shape of a layer's fades from its own sample `position` on; 1 where there is none.
 
     sin² + cos² = 1 at every sample of two fades of equal length: the half-sample offset makes the
     shapes exact mirror images.
     """
-    at = np.arange(position, position + num_samples, dtype=np.float32) + np.float32(0.5)
-    shape = np.ones(num_samples, np.float32)
-    if bed.fade_in > position:
-        shape *= np.sin(np.clip(at / bed.fade_in, 0.0, 1.0) * np.float32(np.pi / 2))
-    left = np.float32(bed.num_samples) - at
-    if bed.fade_out and bed.num_samples - position - num_samples < bed.fade_out:
-        shape *= np.sin(np.clip(left / bed.fade_out, 0.0, 1.0) * np.float32(np.pi / 2))
-    return shape
+    rises = position < layer.fade_in
+    falls = layer.num_samples - position - num_samples < layer.fade_out
+    if not rises and not falls:
+        return np.float32(1.0)
+    at = np.arange(position, position + num_samples) + 0.5
+    shape = np.ones(num_samples)
+    if rises:
+        shape *= np.sin(np.minimum(at / layer.fade_in, 1.0) * (np.pi / 2))
+    if falls:
+        left = layer.num_samples - at
+        shape *= np.sin(np.minimum(left / layer.fade_out, 1.0) * (np.pi / 2))
+    return shape.astype(np.float32)
 
 
 class Feed:

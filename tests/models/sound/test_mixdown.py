@@ -18,7 +18,7 @@ from models.sound.mixdown import (
     summed,
 )
 from models.sound.peaks import true_peak
-from models.sound.streams import Bed, Feed, Line, join_lines, lay_beds
+from models.sound.streams import Bed, Feed, Layer, Line, join_lines, lay_beds
 from studio.audio import BLOCK, Samples, gain
 
 RATE = 48_000
@@ -41,9 +41,10 @@ def played(samples: Samples, size: int = 50_000) -> Callable[[], Iterator[Sample
     return lambda: (samples[i : i + size] for i in range(0, len(samples), size))
 
 
-def bed(samples: Samples, start: int = 0, **changes: float) -> Bed:
+def bed(samples: Samples, start: int = 0, offset: int = 0, **changes: float) -> Bed:
     values = {"num_samples": len(samples), "gain": 1.0, "fade_in": 0, "fade_out": 0, **changes}
-    return Bed(start=start, open=played(samples), **values)  # type: ignore[arg-type]
+    layer = Layer(start=start, **values)  # type: ignore[arg-type]
+    return Bed(start=start - offset, layers=(layer,), open=played(samples))
 
 
 @settings(max_examples=30, deadline=None)
@@ -71,6 +72,20 @@ def test_a_bed_begins_ends_and_skips_at_its_samples() -> None:
     assert not found[:1234].any()
     assert not found[1234 + RATE * 5 :].any()
     np.testing.assert_allclose(found[1234 : 1234 + RATE * 5], 0.5 * music[777 : 777 + RATE * 5])
+
+
+def test_layers_of_one_piece_add_up_to_a_smooth_step() -> None:
+    ones = np.ones((RATE * 4, 2), np.float32)
+    layers = (
+        Layer(start=0, num_samples=RATE * 4, gain=0.25, fade_in=0, fade_out=0),
+        Layer(start=0, num_samples=RATE * 2, gain=0.75, fade_in=0, fade_out=RATE),
+    )
+    found = np.concatenate(
+        list(lay_beds([Bed(start=0, layers=layers, open=played(ones))], RATE * 4))
+    )[:, 0]
+    np.testing.assert_allclose(found[:RATE], 1.0, atol=1e-6)
+    np.testing.assert_allclose(found[RATE * 2 :], 0.25, atol=1e-6)
+    assert np.abs(np.diff(found)).max() < 1e-4
 
 
 def test_two_fades_over_each_other_keep_the_power() -> None:
