@@ -14,7 +14,7 @@ import numpy as np
 from models.music.arranger import drums, form, harmony, melody, parts
 from models.music.arranger.harmony import Chord
 from models.music.arranger.notes import Note, rolled
-from models.music.arranger.words import Intent
+from models.music.arranger.words import PLAYABLE, Intent
 
 Bar = Mapping[str, list[Note]]
 """Notes per part: "lead", "comp", "pad", "bass", "kit"."""
@@ -24,15 +24,6 @@ CADENCE_BEATS = 2
 
 _CHORDS, _MOTIF, _TUNE, _BAR, _COLOUR, _SECOND = range(6)
 """What a stream of random numbers is for, so that streams never coincide."""
-
-ALTERNATIVES: Mapping[str, str] = {
-    "broken": "arpeggio", "arpeggio": "broken", "picking": "broken", "blocks": "laid_back",
-    "laid_back": "blocks", "pulse": "offbeat", "offbeat": "pulse", "sixteenths": "pulse",
-    "ostinato": "pulse", "comping": "laid_back", "sparse": "arpeggio",
-}  # fmt: skip
-"""What the chord instrument turns to in B phrases of every other round, so that an hour does not
-tire.
-"""
 
 
 class Score:
@@ -171,9 +162,12 @@ class Score:
         return playing or has
 
     def _pattern(self, phrase: form.Phrase) -> str:
-        own = self.intent.pattern
+        """The chord instrument's own pattern, and in B phrases of every other round another one
+        that suits it, so that an hour does not tire.
+        """
+        own, suits = self.intent.pattern, PLAYABLE[self.intent.comp]
         if phrase.section == "B" and phrase.cycle % 2 == 1:
-            return ALTERNATIVES[own]
+            return suits[(suits.index(own) + 1) % len(suits)]
         return own
 
     def _chords(self, section: str, cycle: int) -> tuple[Chord, ...]:

@@ -20,12 +20,14 @@ def _invert(groups: Mapping[str, str]) -> dict[str, str]:
 MOOD_WORDS = _invert(
     {
         "calm": """
-            calm, calming, soft, softly, peaceful, relaxed, relaxing, chill, chilled, mellow, quiet,
+            calm, calming, church, hymn, soft, softly, peaceful, relaxed, relaxing, chill,
+            chilled, mellow, quiet,
             serene, tranquil, gentle, meditative, meditation, soothing, easy, lullaby, slow and
             steady, zen, sleep, sleepy
         """,
         "warm": """
-            warm, warmer, cosy, cozy, friendly, heartfelt, hopeful, tender, inviting, intimate,
+            warm, christmas, holiday, warmer, cosy, cozy, friendly, heartfelt, hopeful, tender,
+            inviting, intimate,
             homely, nostalgic, romantic, reassuring, welcoming, optimistic, grateful, sunny, laid
             back, positive
         """,
@@ -52,7 +54,8 @@ MOOD_WORDS = _invert(
             night, bleak
         """,
         "epic": """
-            epic, heroic, triumphant, grand, majestic, powerful, dramatic, soaring, victorious,
+            epic, fanfare, brass fanfare, heroic, triumphant, grand, majestic, powerful, dramatic,
+            soaring, victorious,
             inspiring, inspirational, anthem, trailer, battle, adventure, adventurous
         """,
         "dreamy": """
@@ -92,7 +95,8 @@ GENRE_WORDS = _invert(
             futuristic, cyberpunk, tech, technology, idm, trance, pulse, pulsing, synthpop
         """,
         "cinematic": """
-            cinematic, orchestral, orchestra, film, filmic, soundtrack, score, trailer, epic,
+            cinematic, fanfare, brass fanfare, orchestral, orchestra, film, filmic, soundtrack,
+            score, trailer, epic,
             symphonic, movie, documentary, heroic, dramatic, thriller
         """,
         "jazz": """
@@ -100,7 +104,8 @@ GENRE_WORDS = _invert(
             bluesy, noir, jazz drums
         """,
         "classical": """
-            classical, baroque, chamber, sonata, nocturne, waltz, romantic, lullaby, etude,
+            classical, church, church organ, hymn, baroque, chamber, sonata, nocturne, waltz,
+            romantic, lullaby, etude,
             minimalist, neoclassical, solo piano
         """,
         "news": """
@@ -158,7 +163,7 @@ INSTRUMENT_WORDS = _invert(
             arpeggiator, sequencer, chiptune, analog, analogue, light synth pulse, synthwave
         """,
         "horns": """
-            brass, horn, horns, french horn, french horns, trumpet, trombone, fanfare
+            brass, brass fanfare, horn, horns, french horn, french horns, trumpet, trombone, fanfare
         """,
         "flute": """
             flute, flutes, whistle, whistling, woodwind, woodwinds, clarinet, recorder, pan flute

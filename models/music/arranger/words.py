@@ -37,12 +37,19 @@ LEADS = frozenset(
     {"piano", "electric_piano", "guitar", "harp", "bell", "vibraphone", "marimba", "accordion",
      "pulse", "horns", "flute", "strings", "organ"}
 )  # fmt: skip
-COMPS: Mapping[str, str] = {
-    # The instrument that accompanies when the cue names this one, and the pattern it is good at.
-    "piano": "", "electric_piano": "", "guitar": "picking", "harp": "arpeggio",
-    "marimba": "ostinato", "pulse": "sixteenths", "organ": "blocks", "accordion": "offbeat",
-    "strings": "", "vibraphone": "blocks",
-}  # fmt: skip
+PLAYABLE: Mapping[str, tuple[str, ...]] = {
+    # What suits an instrument that accompanies, the most typical first.
+    "piano": ("broken", "blocks", "arpeggio", "pulse", "offbeat", "comping", "sparse", "laid_back"),
+    "electric_piano": ("laid_back", "blocks", "sparse", "comping", "broken", "offbeat"),
+    "guitar": ("picking", "broken", "arpeggio", "offbeat"),
+    "harp": ("arpeggio", "broken", "sparse"),
+    "marimba": ("ostinato", "pulse", "arpeggio", "sixteenths", "offbeat"),
+    "pulse": ("sixteenths", "pulse", "ostinato", "arpeggio"),
+    "organ": ("blocks", "offbeat", "sparse"),
+    "accordion": ("offbeat", "blocks", "broken"),
+    "strings_short": ("ostinato", "pulse"),
+    "vibraphone": ("blocks", "comping", "sparse"),
+}
 PADS = frozenset({"strings", "pad", "choir", "organ", "horns"})
 
 
@@ -262,7 +269,7 @@ def _parts(
     """
     named = wanted.all(vocab.INSTRUMENT_WORDS)
     leads = [name for name in named if name in LEADS]
-    comps = [name for name in named if name in COMPS]
+    comps = [name for name in named if name in PLAYABLE or name == "strings"]
     pads = [name for name in named if name in PADS]
     if len(leads) > 1 and leads[0] == "strings":
         leads = leads[1:]
@@ -272,9 +279,13 @@ def _parts(
     if comps:
         # Two players named: the second accompanies the first, unless only the first can.
         comp = comps[1] if len(comps) > 1 and comps[1] not in PADS else comps[0]
-        own = COMPS[comp]
-        pattern = own if own and not (genre_said and comp in genre.comp) else pattern
-        comp = "strings_short" if comp == "strings" else comp
+        if comp == "strings":
+            # Short bows drive; where nothing drives, long ones sing over a piano.
+            comp = "strings_short" if energy > 0.5 else "piano"
+    suits = PLAYABLE.get(comp, ("",))
+    # A named player does what it is best at, unless the genre named asks for something it can do.
+    if pattern not in suits or (comps and not genre_said):
+        pattern = suits[0]
     parts = {
         "lead": leads[0] if leads else _choose(genre.lead, rng),
         "comp": comp,

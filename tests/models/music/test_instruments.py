@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.music.arranger import drums, instruments, percussion, styles
-from models.music.arranger.words import COMPS, LEADS, PADS
+from models.music.arranger.parts import PATTERNS
+from models.music.arranger.words import LEADS, PADS, PLAYABLE
 from studio.types import SAMPLE_RATE
 
 LOW = {"round", "upright", "synth", "sub", "cellos"}
@@ -69,7 +70,11 @@ def test_whoever_a_style_names_can_play() -> None:
         named = {*genre.lead, *genre.comp, *genre.pad, *genre.bass} - {""}
         assert named <= set(instruments.TIMBRES)
         assert genre.kit == "" or genre.kit in drums.GROOVES
-    assert set(LEADS) | set(COMPS) | set(PADS) <= set(instruments.TIMBRES)
+    assert set(LEADS) | set(PLAYABLE) | set(PADS) <= set(instruments.TIMBRES)
+    assert {pattern for suits in PLAYABLE.values() for pattern in suits} == set(PATTERNS)
+    for genre in styles.GENRES.values():
+        for comp in set(genre.comp) - {""}:
+            assert set(genre.pattern) & set(PLAYABLE[comp]), comp
 
 
 def test_partials_are_a_sum_of_decaying_cosines() -> None:
