@@ -16,7 +16,7 @@ from PIL import Image as PilImage
 from PIL import ImageDraw
 
 from models.picture import lettering
-from models.picture.colour import Image, rgb_of
+from models.picture.colour import Image, halved, rgb_of, rounded, yuv_from_rgb
 from models.picture.layout import LINE_HEIGHT_EM
 from models.picture.planes import Blender, Planes, Rect, Sprite
 from studio.specs import CaptionSpec
@@ -98,10 +98,29 @@ def _with_lit_word(placed: Placed, word: int) -> Sprite:
 
 
 def lettered(
-    coverage: Image, plate: Image, ink: str, plate_rgb: tuple[int, int, int] = PLATE
-) -> Sprite:
-    """Text of `coverage` in the colour `ink` over a plate whose alpha is `plate`, as a sprite."""
-    return Sprite.from_rgba(inked(coverage, plate, ink, plate_rgb))
+    coverage: Image, plate: Image, inks: Sequence[str], plate_rgb: tuple[int, int, int] = PLATE
+) -> list[Sprite]:
+    """Text of `coverage` over a plate whose alpha is `plate`, one sprite for each colour of `inks`.
+
+    Blending is linear, so each plane is a weighted sum of two constants; only the two weights are
+    computed per pixel, once for all inks.
+    """
+    text = coverage * np.float32(1 / 255)
+    under = (plate * np.float32(1 / 255)) * (1 - text)
+    half_text, half_under = halved(text), halved(under)
+    clear = rounded(255 - 255 * (text + under))
+    clear_half = rounded(255 - 255 * (half_text + half_under))
+    ground = yuv_from_rgb(np.array(plate_rgb, np.float32))
+    weights = ((text, under), (half_text, half_under), (half_text, half_under))
+    sprites = []
+    for ink in inks:
+        inked = yuv_from_rgb(np.array(rgb_of(ink), np.float32))
+        planes = (
+            rounded(front * over + back * below)
+            for front, back, (over, below) in zip(inked, ground, weights, strict=True)
+        )
+        sprites.append(Sprite(Planes(*planes), clear, clear_half))
+    return sprites
 
 
 def inked(
@@ -142,10 +161,11 @@ def place(caption: Caption, box: Rect, size_px: int, spec: CaptionSpec) -> Place
                 boxes[owner].append(_word_box(x + piece.left, piece.width, y, line_px, at))
     text = lettering.as_coverage(coverage)
     plate = (rounded_box((at.w, at.h), 0.34 * size_px).astype(np.uint16) * PLATE_ALPHA) // 255
+    plain, lit = lettered(text, plate.astype(np.uint8), (spec.color, spec.highlight_color))
     return Placed(
         at,
-        lettered(text, plate.astype(np.uint8), spec.color),
-        lettered(text, plate.astype(np.uint8), spec.highlight_color),
+        plain,
+        lit,
         tuple(tuple(owned) for owned in boxes),
         tuple(word.start for word in caption.words),
     )

@@ -65,7 +65,8 @@ def shadowed(
     text = lettering.as_coverage(coverage)
     soft = max(1.0, 0.16 * (lines[0].size_px if lines else 16))
     shadow = cv2.GaussianBlur(text, (0, 0), soft).astype(np.float32) * 1.5
-    return lettered(text, np.clip(shadow, 0, 190).astype(np.uint8), colour, (0, 0, 0))
+    soft_plate = np.clip(shadow, 0, 190).astype(np.uint8)
+    return lettered(text, soft_plate, (colour,), (0, 0, 0))[0]
 
 
 class StillLayer:

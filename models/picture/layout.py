@@ -85,7 +85,7 @@ def lay_out(picture: PictureSpec, num_hosts: int) -> Layout:
     if picture.captions.burn:
         tall = _even(caption_px * (LINES_PER_CAPTION * LINE_HEIGHT_EM + 0.8))
         captions = Rect(_even(margin), _even(floor - tall), _even(width - 2 * margin), tall)
-        floor = captions.y - 12 * unit
+        floor = captions.y - 20 * unit
     if picture.show_title and num_hosts:
         title, chapter = _corner_title(width, height, top, unit)
         top = max(title.bottom, chapter.bottom) + 4 * unit
