@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from studio.script.lines import Aside, Asked, Event, Heading, ParagraphEnd, Said, Silence
+from studio.script.events import Aside, Asked, Event, Heading, ParagraphEnd, Said, Silence
 from studio.script.sentences import is_speakable, sentences
 from studio.text_width import columns
 from studio.types import ChapterMark, MusicCue, Segment

@@ -9,8 +9,9 @@ from typing import Final
 
 from studio.errors import ScriptError
 from studio.script.assemble import Assembly, assemble
+from studio.script.events import Asked, Event, Said
 from studio.script.header import read_header
-from studio.script.lines import Asked, Event, ReadLines, Said, read_lines
+from studio.script.lines import ReadLines, read_lines
 from studio.script.source import numbered_lines, read_source
 from studio.types import Header, MusicCue, Script
 
