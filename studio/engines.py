@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from studio.errors import EngineUnavailable
-from studio.gpu.ledger import Lease, Ledger
+from studio.gpu.lease import Lease
+from studio.gpu.ledger import Ledger
 
 Engine = TypeVar("Engine")
 

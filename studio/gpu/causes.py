@@ -46,6 +46,10 @@ BUSY_THREAD_PCT = 80.0
 BUSY_CORES = 0.85
 """Share of all cores above which the CPU as a whole is the limit."""
 BUSY_ENCODER_PCT = 85.0
+CROWDED_PCT, CROWDED_THREAD_PCT = 40.0, 10.0
+"""When tasks waited for a core this share of the time, a thread that got this much of one wanted
+more.
+"""
 STALLED_PCT = 40.0
 """Share of time in which something on the host waited for storage, above which storage is the
 limit.
@@ -54,8 +58,9 @@ HOLLOW = 0.5
 """When fewer multiprocessors than this share of the utilisation were active, the card was busy in
 name only.
 """
-LAUNCHING_PCT = 15.0
-"""Below this utilisation the card does not wait between kernels, it waits for work."""
+LAUNCHING_PCT = 25.0
+"""Below this utilisation the card waits for work, not between kernels: launches follow one another
+every 5 to 10 µs (an estimate), so that even kernels of 2 µs run for a quarter of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class _Pile:
     thread_pct_s: float = 0.0
     cores_s: float = 0.0
     stall_pct_s: float = 0.0
+    crowd_pct_s: float = 0.0
     encoder_pct_s: float = 0.0
     util_pct_s: float = 0.0
     sm_pct_s: float = 0.0
@@ -167,7 +173,9 @@ def _sensed(trace: Trace, sample: Sample, reading: CardReading) -> Cause:
     saturated = cores >= BUSY_CORES * trace.cpu_count
     if (sample.io_stall_pct or 0.0) >= STALLED_PCT and not saturated:
         return "io_bound"
-    if saturated or (sample.busiest_thread_pct or 0.0) >= BUSY_THREAD_PCT:
+    thread_pct = sample.busiest_thread_pct or 0.0
+    crowded = (sample.cpu_stall_pct or 0.0) >= CROWDED_PCT and thread_pct >= CROWDED_THREAD_PCT
+    if saturated or crowded or thread_pct >= BUSY_THREAD_PCT:
         return "cpu_bound"
     return "unknown"
 
@@ -214,6 +222,7 @@ def _pile(pile: _Pile, sample: Sample, reading: CardReading, seconds: float) -> 
     pile.thread_pct_s += (sample.busiest_thread_pct or 0.0) * length
     pile.cores_s += (sample.cpu_cores or 0.0) * length
     pile.stall_pct_s += (sample.io_stall_pct or 0.0) * length
+    pile.crowd_pct_s += (sample.cpu_stall_pct or 0.0) * length
     pile.encoder_pct_s += (reading.encoder_util_pct or 0.0) * length
     pile.util_pct_s += (reading.gpu_util_pct or 0.0) * length
     pile.sm_pct_s += (reading.sm_active_pct or 0.0) * length
@@ -224,10 +233,11 @@ def _evidence(cause: Cause, pile: _Pile, cpu_count: int) -> str:
     length = pile.weight_s or 1.0
     thread, cores = pile.thread_pct_s / length, pile.cores_s / length
     util = pile.util_pct_s / length
+    crowd = pile.crowd_pct_s / length
     texts: dict[Cause, str] = {
         "cpu_bound": (
-            f"busiest thread at {thread:.0f} % of a core, {cores:.1f} of {cpu_count} cores busy, "
-            f"card at {util:.0f} %"
+            f"busiest thread at {thread:.0f} % of a core, {cores:.1f} of {cpu_count} cores busy "
+            f"here, tasks waited for a core {crowd:.0f} % of the time, card at {util:.0f} %"
         ),
         "launch_bound": (
             f"a kernel ran {util:.0f} % of the time but only {pile.sm_pct_s / length:.0f} % of the "

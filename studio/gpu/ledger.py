@@ -16,11 +16,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from studio.errors import EngineUnavailable
 from studio.gpu.cards import Card
+from studio.gpu.lease import Holding, Lease
 from studio.gpu.placement import Request, Share, plan
 from studio.gpu.tickets import Ticket, TicketFile, TicketFolder
 
@@ -32,24 +31,6 @@ others. The oldest one's sweep wakes the others.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """A line of the ledger: who holds, or waits for, what. `card` is `None` while waiting.
-
-    `idle` marks memory of a warm engine that nobody uses now and that is given up when somebody
-    waits.
-    """
-
-    stage: str
-    pid: int
-    card: int | None
-    card_uuid: str | None
-    gib: float
-    nvenc: int
-    seconds: float
-    idle: bool = False
-
-
 def host_folder(environ: Mapping[str, str]) -> Path:
     """Where this user's ledger of this host lies: in `XDG_RUNTIME_DIR`, else in `TMPDIR` or /tmp.
 
@@ -59,60 +40,6 @@ def host_folder(environ: Mapping[str, str]) -> Path:
     if runtime:
         return Path(runtime) / "podcast-studio" / "ledger"
     return Path(environ.get("TMPDIR", "/tmp")) / f"podcast-studio-{os.getuid()}" / "ledger"  # noqa: S108
-
-
-class Lease:
-    """A share of a card. Give it back with `give_back` or leave its `with` block; twice does no
-    harm.
-
-    The times are those of `time.monotonic_ns`.
-    """
-
-    def __init__(self, ledger: Ledger, file: TicketFile, ticket: Ticket, asked_ns: int) -> None:
-        self._ledger, self._file, self._ticket = ledger, file, ticket
-        self.card = ledger.card(ticket.card or "")
-        self.card_index = self.card.index
-        self.stage, self.gib, self.nvenc = ticket.stage, ticket.need_mib / 1024.0, ticket.nvenc
-        self.asked_ns, self.granted_ns = asked_ns, time.monotonic_ns()
-        self.returned_ns: int | None = None
-        self._thread: int | None = None
-
-    @property
-    def waited_s(self) -> float:
-        """How long it was waited for."""
-        return (self.granted_ns - self.asked_ns) * 1e-9
-
-    def rest(self) -> None:
-        """Nobody uses it now, though its memory is still taken (a warm engine)."""
-        self._mark(idle=True)
-        self._ledger.unbind(self)
-
-    def resume(self) -> None:
-        """The calling thread uses it again."""
-        self._mark(idle=False)
-        self._ledger.bind(self)
-
-    def give_back(self) -> None:
-        """Return it, after the memory is really free."""
-        if self.returned_ns is None:
-            self.returned_ns = time.monotonic_ns()
-            self._ledger.unbind(self)
-            self._file.remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.give_back()
-
-    def _mark(self, *, idle: bool) -> None:
-        self._ticket = replace(self._ticket, idle=idle)
-        self._ledger.rewrite(self._file, self._ticket)
 
 
 class Ledger:

@@ -63,6 +63,13 @@ METRICS: tuple[Metric, ...] = (
         "share of time in which at least one task of the host waited for storage",
     ),
     Metric(
+        "cpu_stall_pct",
+        "host",
+        "%",
+        "/proc/pressure/cpu, some",
+        "share of time in which at least one task of the host waited for a core",
+    ),
+    Metric(
         "gpu_util_pct",
         "card",
         "%",

@@ -56,6 +56,7 @@ class HostReading:
     write_b: int | None
     children: dict[int, ChildReading] = field(default_factory=dict)
     io_stall_ns: int | None = None
+    cpu_stall_ns: int | None = None
 
     @property
     def cpu_ns(self) -> int:
@@ -127,7 +128,8 @@ def _read_linux() -> HostReading:
         read_b=read_b,
         write_b=write_b,
         children=children,
-        io_stall_ns=_io_stall_ns(),
+        io_stall_ns=_stall_ns("io"),
+        cpu_stall_ns=_stall_ns("cpu"),
     )
 
 
@@ -188,9 +190,12 @@ def thread_bytes(tid: int) -> tuple[int, int] | None:
     return None if read_b is None or write_b is None else (read_b, write_b)
 
 
-def _io_stall_ns() -> int | None:
+def _stall_ns(resource_name: str) -> int | None:
+    """Time in which at least one task of the host waited for a resource (pressure stall
+    information).
+    """
     try:
-        some = _slurp("/proc/pressure/io").partition(b"\n")[0]
+        some = _slurp(f"/proc/pressure/{resource_name}").partition(b"\n")[0]
         return int(some.rpartition(b"total=")[2]) * 1000
     except (OSError, ValueError):
         return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from studio.errors import OutputError
-from studio.gpu.ledger import Holding
+from studio.gpu.lease import Holding
 from studio.gpu.trace import CardReading, Trace
 from studio.types import CardUse, StageUse
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studio.gpu.ledger import Holding
+from studio.gpu.lease import Holding
 from studio.gpu.run_report import RunReport
 from studio.gpu.verdict import CardFinding
 from studio.types import CardUse, StageUse

@@ -174,8 +174,8 @@ class CardSensor:
         try:
             samples = nvml.nvmlDeviceGetProcessUtilization(self.card.handle, self._last_process_us)
         except nvml.NVMLError as error:
-            if error.value == nvml.NVML_ERROR_NOT_FOUND:
-                # NVML's way to say that no process did anything since the last question.
+            if error.value in (nvml.NVML_ERROR_NOT_FOUND, nvml.NVML_SUCCESS):
+                # NVML's ways to say that no process did anything since the last question.
                 return {}
             if error.value in (nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_NO_PERMISSION):
                 self._absent.add("process utilisation")

@@ -29,9 +29,6 @@ def sample_between(before: Look, after: Look, origin_ns: int) -> Sample:
         if pid in earlier.children:
             spent.append(child.cpu_ns - earlier.children[pid].cpu_ns)
     busiest = max(spent, default=0)
-    stall = None
-    if host.io_stall_ns is not None and earlier.io_stall_ns is not None:
-        stall = min(100.0, 100.0 * (host.io_stall_ns - earlier.io_stall_ns) / length_ns)
     return Sample(
         start_s=(before.at_ns - origin_ns) * 1e-9,
         end_s=(after.at_ns - origin_ns) * 1e-9,
@@ -40,7 +37,8 @@ def sample_between(before: Look, after: Look, origin_ns: int) -> Sample:
         rss_mib=(host.rss_b + sum(child.rss_b for child in host.children.values())) / MIB,
         read_mib=_moved_mib(earlier.read_b, host.read_b),
         write_mib=_moved_mib(earlier.write_b, host.write_b),
-        io_stall_pct=stall,
+        io_stall_pct=_share_pct(earlier.io_stall_ns, host.io_stall_ns, length_ns),
+        cpu_stall_pct=_share_pct(earlier.cpu_stall_ns, host.cpu_stall_ns, length_ns),
         cards=tuple(look.reading for look in after.cards),
     )
 
@@ -90,6 +88,12 @@ def _mean(one: float | None, two: float | None, weights: tuple[float, float]) ->
 def _sum(one: float | None, two: float | None) -> float | None:
     known = [value for value in (one, two) if value is not None]
     return sum(known) if known else None
+
+
+def _share_pct(before: int | None, after: int | None, length_ns: int) -> float | None:
+    if before is None or after is None:
+        return None
+    return min(100.0, max(0.0, 100.0 * (after - before) / length_ns))
 
 
 def _moved_mib(before: int | None, after: int | None) -> float | None:

@@ -7,6 +7,7 @@ closer than a pixel are joined.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Sequence
 from html import escape as escape_html
 
@@ -16,7 +17,7 @@ from studio.gpu.trace import CardReading, PhaseKind, Sample, Span, Trace
 _WIDTH, _LEFT, _RIGHT = 960.0, 132.0, 14.0
 _ROW, _BAR, _CHART, _STRIP, _GAP = 24.0, 16.0, 84.0, 9.0, 34.0
 _COLUMNS = 400
-_MOST_BANDS = 520
+_MOST_BANDS = 600
 _SHOWN_IDLE = 0.3
 """The strip of causes shows where at least this share of the card was idle."""
 
@@ -74,6 +75,11 @@ def timeline_svg(trace: Trace, *, title: str = "Timeline of the run") -> str:
     return _frame(title, trace, height + 8, [*parts, *legend])
 
 
+def svg_data_uri(svg: str) -> str:
+    """The picture as a data URI, for image artifacts and markdown: still under 100 kB."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
 def _frame(title: str, trace: Trace, height: float, parts: Iterable[str]) -> str:
     name = _escape(title)
     text = _escape(f"{len(trace.spans)} stage runs over {trace.end_s:.1f} seconds")
@@ -105,9 +111,8 @@ def _stage_row(
 ) -> list[str]:
     colour = STAGE_COLOURS[row % len(STAGE_COLOURS)]
     spans = [span for span in trace.spans if span.stage == stage]
-    parts = [_label(stage, top + 13)]
-    for start, end in _joined([(span.start_s, span.end_s) for span in spans], total_s, budget):
-        parts.append(_bar(start, end, top + 3, _BAR, colour, total_s))
+    times = _joined([(span.start_s, span.end_s) for span in spans], total_s, budget)
+    parts = [_label(stage, top + 13), _bars(times, top + 3, _BAR, colour, total_s)]
     for kind, shade in _PHASE_SHADES.items():
         times = [
             (phase.start_s, phase.end_s)
@@ -115,8 +120,8 @@ def _stage_row(
             for phase in span.phases
             if phase.kind == kind
         ]
-        for start, end in _joined(times, total_s, max(4, budget // 4)):
-            parts.append(_bar(start, end, top + 3 + _BAR / 2, _BAR / 2, shade, total_s))
+        times = _joined(times, total_s, max(4, budget // 4))
+        parts.append(_bars(times, top + 3 + _BAR / 2, _BAR / 2, shade, total_s))
     return parts
 
 
@@ -125,13 +130,18 @@ def _label(text: str, baseline: float) -> str:
     return f'<text x="{_LEFT - 8:.0f}" y="{baseline:.0f}" text-anchor="end">{_escape(short)}</text>'
 
 
-def _bar(start: float, end: float, top: float, height: float, colour: str, total_s: float) -> str:
-    left = _x(start, total_s)
-    width = max(0.8, _x(end, total_s) - left)
-    return (
-        f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" '
-        f'fill="{colour}"/>'
-    )
+def _bars(
+    times: Iterable[tuple[float, float]], top: float, height: float, colour: str, total_s: float
+) -> str:
+    """Boxes of one colour in one row, as a single path: a third of the size of as many
+    rectangles.
+    """
+    boxes = []
+    for start, end in times:
+        left = _x(start, total_s)
+        width = max(0.8, _x(end, total_s) - left)
+        boxes.append(f"M{left:.1f} {top:.0f}h{width:.1f}v{height:.0f}h-{width:.1f}z")
+    return f'<path fill="{colour}" d="{"".join(boxes)}"/>' if boxes else ""
 
 
 def _joined(
@@ -161,8 +171,10 @@ def _card_chart(trace: Trace, card: int, name: str, top: float, total_s: float) 
     for field, colour in lines:
         parts.append(_line(column(field), base, 100.0, total_s, colour))
     parts.append(_label("why idle", base + _STRIP + 2))
-    for start, end, cause in _cause_strip(trace, card):
-        parts.append(_bar(start, end, base + 3, _STRIP, CAUSE_COLOURS[cause], total_s))
+    strip = _cause_strip(trace, card)
+    for cause, colour in CAUSE_COLOURS.items():
+        times = [(start, end) for start, end, why in strip if why == cause]
+        parts.append(_bars(times, base + 3, _STRIP, colour, total_s))
     return parts
 
 

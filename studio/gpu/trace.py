@@ -103,6 +103,7 @@ class Sample:
     read_mib: float | None = None
     write_mib: float | None = None
     io_stall_pct: float | None = None
+    cpu_stall_pct: float | None = None
     cards: tuple[CardReading, ...] = ()
 
     @property

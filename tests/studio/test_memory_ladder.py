@@ -9,7 +9,7 @@ import weakref
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.errors import EngineUnavailable
@@ -80,6 +80,7 @@ def test_no_two_rungs_are_alike(
     assert (rungs[-1].device == "cpu") == can_use_cpu
 
 
+@settings(max_examples=15, deadline=None)
 @given(st.floats(0.1, 60.0), st.lists(st.sampled_from(rungs_below(FIRST, can_offload=True))))
 def test_an_identical_retry_never_happens(size_gib: float, rungs: list[Rung]) -> None:
     card = RefusingCard(size_gib)
@@ -146,6 +147,7 @@ def test_out_of_memory_is_told_from_other_errors(error: Exception, expected: boo
     assert is_out_of_memory(error) is expected
 
 
+@pytest.mark.slow
 def test_torch_s_own_error_is_recognised() -> None:
     torch = pytest.importorskip("torch")
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))

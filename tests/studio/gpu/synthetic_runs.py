@@ -26,6 +26,7 @@ class Signature:
     cores: float
     stall_pct: float
     encoder_pct: float
+    crowd_pct: float = 3.0
     phase: PhaseKind | None = None
     on_card: bool = True
     running: bool = True
@@ -35,6 +36,7 @@ SIGNATURES = {
     "well_used": Signature(97, 80, 40, 1.0, 0, 0),
     "cpu_bound": Signature(12, 9, 98, 1.3, 2, 0),
     "cpu_saturated": Signature(20, 15, 60, 7.8, 2, 0),
+    "cpu_crowded": Signature(8, 6, 45, 0.6, 2, 0, crowd_pct=85),
     "launch_bound": Signature(70, 12, 97, 1.0, 0, 0),
     "encoder_bound": Signature(25, 10, 50, 1.0, 3, 97),
     "io_bound": Signature(10, 8, 15, 0.4, 75, 0),
@@ -45,7 +47,7 @@ SIGNATURES = {
     "between_stages": Signature(0, 0, 5, 0.1, 0, 0, running=False),
     "unknown": Signature(15, 10, 20, 0.5, 3, 0),
 }
-TRUTH = {"cpu_saturated": "cpu_bound", "unknown": "inconclusive"}
+TRUTH = {"cpu_saturated": "cpu_bound", "cpu_crowded": "cpu_bound", "unknown": "inconclusive"}
 
 
 def run_of(
@@ -101,6 +103,7 @@ def _samples(
                 cpu_cores=around(signature.cores, 0.2, CORES),
                 busiest_thread_pct=around(signature.thread_pct, 4.0),
                 io_stall_pct=around(signature.stall_pct, 8.0),
+                cpu_stall_pct=around(signature.crowd_pct, 8.0),
                 cards=(reading,),
             )
         )

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from studio.errors import EngineUnavailable, OutputError
 from studio.gpu.cards import Card
-from studio.gpu.ledger import Lease, Ledger
+from studio.gpu.lease import Lease
+from studio.gpu.ledger import Ledger
 from tests.studio.gpu.ledger_worker import CARDS
 
 WORKER = Path(__file__).with_name("ledger_worker.py")
