@@ -22,7 +22,7 @@ from models.avatar.viseme.planes import Layer, to_yuva
 _Row = NDArray[np.float32]
 
 UPPER_RISE, LOWER_DROP = 0.055, 0.27
-"""How far the lips part at an openness of 1, in widths of the mouth."""
+"""How far the lips part at an openness of 1, in widths of a mouth at rest."""
 
 _STEPS = 8
 """Entries a pixel in the tables of how far a row follows."""
@@ -40,6 +40,8 @@ class LipWarp:
         self._layer = layer
         left, right = face.outer_top[0], face.outer_top[-1]
         self._width = width = float(np.linalg.norm(right - left))
+        # A smile is wide, but the jaw behind it opens no further.
+        self._unit = min(width, 0.80 * face.eye_distance)
         self._x, self._y = (float(v) for v in (left + right) / 2)
         nose, chin = float(face.nose[1]), float(face.chin[1])
         height, columns = layer.shape[:2]
@@ -59,7 +61,7 @@ class LipWarp:
         self._bottom = np.maximum(_evened(np.where(inside, bottom, chord)), self._top)
         self._shown = float((self._bottom - self._top).max())
         self._teeth_seen = self._shown > 0.06 * width
-        self._profile = np.asarray(np.clip(1 - (self._u / 0.97) ** 2, 0, 1) ** 0.62, np.float32)
+        self._profile = np.asarray(np.clip(1 - (self._u / 0.97) ** 2, 0, 1) ** 0.75, np.float32)
         self._jaw = np.exp(-((np.maximum(self._u - 0.9, 0) / 0.84) ** 2)).astype(np.float32)
         self._spread = self._spread_field(x, x0, y0)
         self._fade = self._edge_fade()
@@ -102,20 +104,18 @@ class LipWarp:
             return np.asarray(to_yuva(rgba)[0, 0], np.float32)
 
         self._tooth = code(mixed("#eee4d6", "#000000", dim))
-        self._tongue = code(mixed("#a85458", "#000000", dim))
+        self._tongue = code(mixed("#c06a6c", "#000000", dim))
         self._cavity = code(mixed("#2e0e12", "#000000", dim * 0.6))
 
     def apply(self, picture: Layer, mouth: NDArray[np.float32]) -> None:
         """Put the mouth in a state (`phonemes.MOUTH_CHANNELS`) into a copy of the picture."""
         opened, wide, rounded, press, tuck, teeth, tongue = (float(v) for v in mouth)
-        width = self._width
         if self._shown < 1 and opened < 0.01 and abs(wide) + rounded + tuck + press < 0.06:
             return
         x0, y0, x1, y1 = self._box
-        rise = (UPPER_RISE * opened + 0.02 * teeth * opened) * width * (1 - press)
-        drop = (
-            LOWER_DROP * opened * (1 - 0.15 * rounded) * width * (1 - press) - 0.02 * tuck * width
-        )
+        reach = self._unit * (1 - press)
+        rise = (UPPER_RISE + 0.02 * teeth) * opened * reach
+        drop = LOWER_DROP * opened * (1 - 0.15 * rounded) * reach - 0.02 * tuck * self._unit
         close = self._closing(opened, press)
         widening = 1 + 0.10 * wide - 0.19 * rounded
         shift = self._spread * np.float32(1 / widening - 1)
@@ -196,8 +196,9 @@ class LipWarp:
     ) -> NDArray[np.float32]:
         t = np.clip(depth / np.maximum(gap, 1), 0, 1)[..., None]
         colour = self._cavity * (0.7 + 0.3 * t)
-        seen = _ease((depth - (0.70 - 0.28 * tongue) * gap) / (0.08 * self._width))
-        seen = seen * _ease((0.70 - across) / 0.25) * (0.65 + 0.3 * tongue)
+        # The tongue's back is an arch: it lies deeper towards the corners.
+        back = 0.48 - 0.20 * tongue + 0.9 * across**2
+        seen = _ease((depth - back * gap) / (0.10 * self._width)) * (0.75 + 0.25 * tongue)
         colour += (self._tongue - colour) * seen[..., None]
         return np.asarray(colour, np.float32)
 
