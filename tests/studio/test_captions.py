@@ -136,6 +136,14 @@ def test_speakers_never_share_a_caption() -> None:
     assert check_captions(found) == ()
 
 
+def test_a_quick_exchange_is_neither_announced_nor_dragged_along() -> None:
+    calm = "ANN: And now we go on at the pace at which people speak to each other.\n"
+    _, _, found = captions_of(calm + "BOB: No.\nANN: Yes.\n" * 5 + calm + calm)
+    assert check_captions(found) == ()
+    shifts = [one.start - one.words[0].start for one in found]
+    assert -MAX_EARLY <= min(shifts) < 0 < max(shifts) <= MAX_LATE + SHORTEST
+
+
 @pytest.mark.parametrize("cps", [25.0, 40.0])
 def test_speech_too_fast_to_read_keeps_its_words_and_its_time(cps: float) -> None:
     script, speech, found = captions_of(ESSAY * 4, cps)
