@@ -45,8 +45,8 @@ class MusicCue:
     """What the script asks of the music at the start of segment `at` (`at == len(segments)`: after
     the last one).
 
-    `None` means "not said": the profile decides. `hold_s` is how long it sounds before it fades by
-    itself, `file` a recording named in the script instead of words to compose from. Levels are dB
+    `None` means "not said": the profile decides. `hold_s` is how long it sounds, its fades
+    included, `file` a recording named in the script instead of words to compose from. Levels are dB
     relative to `gain_from`: the speech, or the profile's bed (`MixSpec.bed_db`);
     `studio.timeline.place_music` turns both into dB relative to the bed.
     """
@@ -344,6 +344,7 @@ class Episode:
     title: str
     folder: str
     files: tuple[str, ...]
+    manifest_sha256: str
     duration_s: float
     loudness_lufs: float
     true_peak_dbtp: float
