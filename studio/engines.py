@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar, cast
 from studio.errors import EngineUnavailable
 from studio.gpu.lease import Lease
 from studio.gpu.ledger import Ledger
+from studio.gpu.running import Running
 
 Engine = TypeVar("Engine")
 
@@ -77,7 +78,7 @@ class EnginePool:
         *,
         need_gib: float = 0.0,
         copies: int = 1,
-        on_lease: Callable[[Lease], None] | None = None,
+        running: Running | None = None,
     ) -> Iterator[Engine]:
         """A warm engine, or a new one.
 
@@ -87,7 +88,8 @@ class EnginePool:
             open_engine: opens it on a device such as "cuda:1" or "cpu".
             need_gib: memory to borrow.
             copies: most engines of this key at one time.
-            on_lease: told the lease on whose card the engine is, for the meter.
+            running: the metered stage that uses it: it learns of the card, of waiting and of
+                loading.
 
         Raises:
             EngineUnavailable: it does not fit on any card; or the calling thread uses an engine
@@ -95,11 +97,11 @@ class EnginePool:
         """
         warm = self._idle_or_none(key, copies)
         if warm is None:
-            warm = self._load(key, open_engine, need_gib)
+            warm = self._load(key, open_engine, need_gib, running)
+        elif warm.lease is not None and running is not None:
+            running.holds(warm.lease)
         self._count_user(+1)
         try:
-            if warm.lease is not None and on_lease is not None:
-                on_lease(warm.lease)
             yield cast("Engine", warm.engine)
         finally:
             self._count_user(-1)
@@ -173,13 +175,17 @@ class EnginePool:
         key: EngineKey,
         open_engine: Callable[[str], AbstractContextManager[Any]],
         need_gib: float,
+        running: Running | None,
     ) -> _Warm:
         lease = None
         try:
             lease = self._borrow(key, need_gib)
+            if lease is not None and running is not None:
+                running.holds(lease)
             device = key.device if lease is None else f"cuda:{lease.card_index}"
-            context = open_engine(device)
-            warm = _Warm(key, context, context.__enter__(), lease)
+            with nullcontext() if running is None else running.phase("load"):
+                context = open_engine(device)
+                warm = _Warm(key, context, context.__enter__(), lease)
         except BaseException:
             if lease is not None:
                 lease.give_back()
