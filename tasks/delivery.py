@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -56,6 +57,18 @@ def staged(final: Path) -> Iterator[Path]:
         raise output_error(final, error) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def is_intact(folder: Path, manifest_sha256: str) -> bool:
+    """Whether `folder` holds the package of that manifest, every file in full length."""
+    try:
+        text = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(text).hexdigest() != manifest_sha256:
+            return False
+        listed = json.loads(text)["files"]
+        return all((folder / file["name"]).stat().st_size == file["bytes"] for file in listed)
+    except FileNotFoundError:
+        return False
 
 
 def output_error(place: Path, error: OSError) -> OutputError:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from studio.captions import make_captions
 from studio.ffmpeg import choose_encoder
+from studio.keys import code_version, fingerprint
+from studio.slugs import slug
 from studio.specs import AvatarSpec, EncodeSpec, MixSpec, PictureSpec
 from studio.timeline import chapters, place_music
 from studio.types import (
@@ -17,11 +19,14 @@ from studio.types import (
     Rehearsal,
     SpeechTrack,
 )
+from tasks.delivery import is_intact
 from tasks.encode import Show, encode_episode
 from tasks.mix import mix_episode
 from tasks.package import Brief, Contents, package_episode
 from tasks.run import Run
 from tasks.stage import stage
+
+_PACKED_BY = ("tasks", "studio", "models.picture", "models.avatar")
 
 
 @stage(
@@ -115,7 +120,10 @@ def package(
     *,
     run: Run,
 ) -> Episode:
-    """Write the episode's folder, hold the release gate, let the folder appear."""
+    """Write the episode's folder, hold the release gate, let the folder appear.
+
+    A folder that already holds this very package is left as it is.
+    """
     script = rehearsal.script
     made = (speech, music, *((presenters,) if presenters else ()))
     steps = tuple(step for part in made for step in part.fallbacks)
@@ -133,7 +141,12 @@ def package(
         fallbacks=(*steps, *(video.fallbacks if video else ())),
         seed=seed,
     )
-    return package_episode(
+    key = fingerprint("package", code_version(*_PACKED_BY), contents, brief, name)
+    known = run.store.recall(key, Episode)
+    if known is not None and is_intact(run.out_dir / slug(name), known.manifest_sha256):
+        run.report("package", 1, 1)
+        return replace(known, folder=str(run.out_dir / slug(name)))
+    episode = package_episode(
         contents,
         brief,
         out_dir=run.out_dir,
@@ -141,3 +154,4 @@ def package(
         name=name,
         report=lambda done, total: run.report("package", done, total),
     )
+    return run.store.remember(key, episode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ def package_episode(
         title=contents.script.title,
         folder=str(out_dir / name),
         files=files,
+        manifest_sha256=hashlib.sha256(text.encode()).hexdigest(),
         duration_s=contents.mix.num_samples / SAMPLE_RATE,
         loudness_lufs=contents.mix.loudness_lufs,
         true_peak_dbtp=contents.mix.true_peak_dbtp,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from studio import types
 from studio.errors import StoreError
 from studio.keys import code_version, fingerprint
-from studio.store import Store, blobs_in
+from studio.store import Store, blobs_in, studio_home
 from tasks.run import Run
 
 P = ParamSpec("P")
@@ -31,10 +31,12 @@ R = TypeVar("R")
 
 # Prefect registers serializers by class; a parametrised base would be registered in its place.
 class MediaSerializer(Serializer):
-    """Values of `studio.types` as JSON; reading one back checks that its media is still there."""
+    """Values of `studio.types` as JSON; reading one back checks that its media is still there.
+
+    It has no fields: Prefect's server keeps only a serializer's type.
+    """
 
     type: Literal["studio-media"] = "studio-media"
-    root: str
 
     def dumps(self, obj: Any) -> bytes:
         """The value with the name of its type."""
@@ -45,7 +47,7 @@ class MediaSerializer(Serializer):
         """The value. Raises `StoreError` when a file it names is missing from the store."""
         data = json.loads(blob)
         value = TypeAdapter(getattr(types, data["kind"])).validate_python(data["value"])
-        store = Store(Path(self.root))
+        store = Store(studio_home(os.environ))
         for media in blobs_in(value):
             if not store.holds(media):
                 raise StoreError(media.sha256, "gone from the store", "The stage runs again")
@@ -95,5 +97,5 @@ def at(run: Run, stage_task: Task[P, R]) -> Task[..., R]:
     """The stage with its results kept in the store of this run; its inputs may be futures."""
     return stage_task.with_options(
         result_storage=run.store.root / "results",
-        result_serializer=MediaSerializer(root=str(run.store.root)),
+        result_serializer=MediaSerializer(),
     )

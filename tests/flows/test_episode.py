@@ -168,6 +168,18 @@ def test_a_second_run_does_nothing_again_and_gives_the_same_bytes(
     assert after == before
 
 
+def test_a_package_that_stands_is_left_alone_and_a_damaged_one_is_made_whole(
+    golden: Episode, script: Path, place: Path
+) -> None:
+    folder = Path(golden.folder)
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.glob("*.m*")}
+    _make(script, place / "out")
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in before} == before
+    _video(folder).write_bytes(b"cut")
+    _make(script, place / "out")
+    assert {p: p.read_bytes() for p in before} == {p: data for p, (_, data) in before.items()}
+
+
 def test_a_stage_whose_media_is_gone_is_made_again_alike(
     golden: Episode, script: Path, place: Path, studio_home: Path
 ) -> None:
