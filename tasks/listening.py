@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 
 import av
@@ -64,6 +66,29 @@ def listen(path: Path, master: Path | None = None, places: Sequence[int] = ()) -
     except (av.FFmpegError, IndexError) as error:
         found = f"its sound cannot be decoded ({error})"
         raise DeliveryError(path.name, found, "Run again") from error
+
+
+def same_sound(one: Path, two: Path) -> bool:
+    """Whether two files hold the same packets at the same times and are equally long: what was
+    measured of one holds for the other.
+    """
+    try:
+        with av.open(str(one)) as first, av.open(str(two)) as second:
+            tracks = [first.streams.audio[0], second.streams.audio[0]]
+            lengths = {(t.duration or 0) * (t.time_base or 0) for t in tracks}
+            pairs = zip_longest(_timed(first, tracks[0]), _timed(second, tracks[1]))
+            return len(lengths) == 1 and all(a == b for a, b in pairs)
+    except (av.FFmpegError, IndexError):
+        return False
+
+
+def _timed(
+    container: av.container.InputContainer, track: av.AudioStream
+) -> Iterator[tuple[Fraction, bytes]]:
+    base = track.time_base or Fraction(1, 1)
+    for packet in container.demux(track):
+        if packet.pts is not None:
+            yield packet.pts * base, bytes(packet)
 
 
 def _measure(

@@ -1,5 +1,8 @@
 """A small real episode: two speakers, six seconds, chapters, captions, an encoded picture."""
 
+import atexit
+import shutil
+import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -144,6 +147,20 @@ def small_contents(store: Store, *, text: str = TEXT) -> Contents:
         fallbacks=(),
         seed=7,
     )
+
+
+@cache
+def shared_store() -> Store:
+    """A store for all tests of this process; it goes with the process."""
+    root = tempfile.mkdtemp(prefix="studio-episode-")
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return Store(Path(root))
+
+
+@cache
+def shared_contents() -> Contents:
+    """The small episode, made once a process; it is made of values, so nobody can change it."""
+    return small_contents(shared_store())
 
 
 def heard_only(contents: Contents) -> Contents:

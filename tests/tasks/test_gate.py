@@ -20,23 +20,31 @@ from studio.timeline import frame_count
 from studio.types import SAMPLE_RATE, Caption
 from tasks.boxes import read_layout
 from tasks.gate import check_release
-from tasks.listening import listen
+from tasks.listening import listen, same_sound
 from tasks.package import Contents, expected_of, package_episode
 from tasks.promise import Expected
 from tasks.watching import watch
-from tests.tasks.small_episode import FPS, HEIGHT, WIDTH, draw, small_brief, small_contents
+from tests.tasks.small_episode import (
+    FPS,
+    HEIGHT,
+    WIDTH,
+    draw,
+    shared_contents,
+    shared_store,
+    small_brief,
+)
 
 NAME = "tide"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("gate") / "store")
+def store() -> Store:
+    return shared_store()
 
 
 @pytest.fixture(scope="module")
-def contents(store: Store) -> Contents:
-    return small_contents(store)
+def contents() -> Contents:
+    return shared_contents()
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +265,16 @@ def test_an_unlikely_file_has_no_boxes(tmp_path: Path) -> None:
     path.write_bytes(b"\0\0\0\x02moov" + bytes(range(256)))
     assert read_layout(path).edits == ()
     assert not read_layout(path).moov_first
+
+
+def test_the_m4a_is_not_measured_twice_unless_it_differs(good: Path, folder: Path) -> None:
+    video = good / f"{NAME}.mp4"
+    assert same_sound(video, good / f"{NAME}.m4a")
+    assert not same_sound(video, good / f"{NAME}.mp3")
+    data = bytearray((folder / f"{NAME}.m4a").read_bytes())
+    data[-2000] ^= 0xFF
+    (folder / f"{NAME}.m4a").write_bytes(data)
+    assert not same_sound(video, folder / f"{NAME}.m4a")
 
 
 def test_sound_without_a_master_is_still_measured(good: Path) -> None:

@@ -24,19 +24,19 @@ from studio.types import SAMPLE_RATE, Episode, Mix
 from tasks.delivery import MANIFEST
 from tasks.package import Contents, package_episode
 from tasks.soundtrack import encode_soundtrack, frame_samples, measure_file
-from tests.tasks.small_episode import heard_only, put, small_brief, small_contents
+from tests.tasks.small_episode import heard_only, put, shared_contents, shared_store, small_brief
 
 NAME = "tide-pools-100-salt-x"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("package") / "store")
+def store() -> Store:
+    return shared_store()
 
 
 @pytest.fixture(scope="module")
-def contents(store: Store) -> Contents:
-    return small_contents(store)
+def contents() -> Contents:
+    return shared_contents()
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_a_video_whose_sound_peaks_too_high_gets_lower_sound(
 ) -> None:
     ceiling = -9.0
     assert contents.mix.true_peak_dbtp > ceiling
-    brief = replace(small_brief(), mix=MixSpec(true_peak_dbtp=ceiling))
+    brief = replace(small_brief(), mix=MixSpec(true_peak_dbtp=ceiling, loudness_lufs=-16.4))
     made = package_episode(contents, brief, out_dir=tmp_path, store=store)
     found = measure_file(Path(made.folder) / next(n for n in made.files if n.endswith(".mp4")))
     assert found.true_peak_dbtp is not None
