@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol, assert_never
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from models.avatar.viseme.portrait import Portrait
 from models.avatar.viseme.presence import Facing
 from studio.errors import EngineUnavailable
-from studio.specs import AvatarEngineName
+from studio.specs import AvatarEngineName, AvatarSpec, DeviceSpec
 from studio.types import EngineInfo, Phoneme, Word
 
 
@@ -62,6 +63,42 @@ class Painter(Protocol):
         `planes[:3] + (1 - a / 255) * below`. The same buffer is returned again and again: use it
         before the next call. Frames may be asked for in any order.
         """
+
+
+class Actor(Protocol):
+    """An engine that turns sound into frames of one presenter; warm for as many lines as there
+    are.
+    """
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine says of itself."""
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of a frame, both even."""
+
+    def film(self, line: LineSound) -> Iterator[NDArray[np.uint8]]:
+        """The line's `num_frames` frames in chunks (n, height, width, 3), RGB; memory is constant.
+
+        Raises:
+            AvatarError: The device failed; nothing was skipped or repeated.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """Whom an actor plays: a `portrait` (h, w, 3), RGB, or for lips alone a film (n, h, w, 3)
+    that is repeated.
+
+    `marks` are the portrait's 68 landmarks in its pixels where they are known, as for a drawing.
+    `commercial` refuses weights that forbid commercial use.
+    """
+
+    portrait: NDArray[np.uint8]
+    spec: AvatarSpec
+    marks: NDArray[np.float64] | None = None
+    commercial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +171,40 @@ def open_painter(
             yield paint_still(sitting, parts)
         case "wav2lip" | "sadtalker" | "did_api":
             raise _absent(engine)
+        case _:
+            assert_never(engine)
+
+
+@contextmanager
+def open_actor(engine: AvatarEngineName, role: Role, device: DeviceSpec) -> Iterator[Actor]:
+    """An engine that films a presenter from a portrait.
+
+    Raises:
+        EngineUnavailable: The engine makes no frames; torch, weights or the card are missing; or
+        the weights' licence
+            forbids what is asked.
+        NoFaceError: The portrait has no usable face.
+    """
+    match engine:
+        case "wav2lip" | "sadtalker":
+            if role.commercial:
+                found = f"the published weights of {engine} are for non-commercial use"
+                raise EngineUnavailable("avatar", found, 'Use "viseme", or leave out --commercial')
+            if find_spec("torch") is None:
+                remedy = "Install the extra: pip install podcast-studio[avatar]"
+                raise EngineUnavailable("avatar", f"{engine} needs torch", remedy)
+            if engine == "wav2lip":
+                from models.avatar.wav2lip.lipsync import open_lipsync
+
+                yield open_lipsync(role.portrait, role.spec, device, role.marks)
+            else:
+                from models.avatar.sadtalker.talker import open_talker
+
+                yield open_talker(role.portrait, role.spec, device, role.marks)
+        case "viseme" | "still" | "did_api":
+            raise EngineUnavailable(
+                "avatar", f"the engine {engine!r} makes no frames", "Use another"
+            )
         case _:
             assert_never(engine)
 

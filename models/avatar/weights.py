@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.errors import EngineUnavailable
+from studio.specs import AvatarSpec
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -115,6 +116,16 @@ def sadtalker_mapping(*, full: bool) -> Checkpoint:
         places=(Place(file=file, section=("mapping",)),),
         published=_SADTALKER,
     )
+
+
+def weights_directory(spec: AvatarSpec) -> Path:
+    """Where the profile says the published checkpoints lie. Raises `EngineUnavailable` where it
+    does not say.
+    """
+    if not spec.weights_dir:
+        remedy = "Name the folder that holds the downloaded checkpoints"
+        raise EngineUnavailable("avatar.weights_dir", "not set", remedy)
+    return Path(spec.weights_dir).expanduser()
 
 
 def load(module: Module, checkpoint: Checkpoint, directory: Path) -> Module:

@@ -55,7 +55,9 @@ class Networks:
         return self
 
 
-def load_networks(directory: Path, size_px: int, *, full: bool, enhance: bool) -> Networks:
+def load_networks(
+    directory: Path, size_px: int, *, full: bool, detect: bool, enhance: bool
+) -> Networks:
     """The published networks for frames of `size_px` (256 or 512); `full` chooses the mapping
     that keeps the whole picture.
 
@@ -73,7 +75,7 @@ def load_networks(directory: Path, size_px: int, *, full: bool, enhance: bool) -
         mapping=read(Mapping(73 if full else 70), weights.sadtalker_mapping(full=full), directory),
         keypoints=read(KeypointDetector(), weights.sadtalker("kp_extractor", size_px), directory),
         renderer=read(Renderer(), weights.sadtalker("generator", size_px), directory),
-        detector=read(RetinaFace(), weights.RETINAFACE, directory),
-        landmarks=read(FAN(), weights.FAN, directory),
+        detector=read(RetinaFace(), weights.RETINAFACE, directory) if detect else None,
+        landmarks=read(FAN(), weights.FAN, directory) if detect else None,
         restorer=read(Restorer(), weights.GFPGAN, directory) if enhance else None,
     )

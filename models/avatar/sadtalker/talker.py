@@ -21,9 +21,11 @@ from models.avatar.audio_features import (
     mel,
     sadtalker_windows,
 )
+from models.avatar.face.landmarks import Points
 from models.avatar.gfpgan.enhance import Enhancer
 from models.avatar.paste import Paste, feather, to_bytes
-from models.avatar.placement import Frames, Placement, surfacing, to_host
+from models.avatar.placement import Frames, Placement, place, surfacing, to_host
+from models.avatar.portrait import Picture, as_portrait
 from models.avatar.sadtalker.audio2pose import LATENT, Audio2Pose
 from models.avatar.sadtalker.motion import (
     EXPRESSION,
@@ -34,11 +36,12 @@ from models.avatar.sadtalker.motion import (
     savgol,
     windows,
 )
-from models.avatar.sadtalker.networks import Networks
-from models.avatar.sadtalker.subject import Subject
+from models.avatar.sadtalker.networks import Networks, load_networks
+from models.avatar.sadtalker.subject import Subject, study
+from models.avatar.weights import weights_directory
 from studio.audio import resample
 from studio.errors import NoFaceError
-from studio.specs import SadTalkerSpec
+from studio.specs import AvatarSpec, DeviceSpec, SadTalkerSpec
 from studio.types import SAMPLE_RATE, EngineInfo
 
 INFO: Final = EngineInfo(
@@ -196,3 +199,30 @@ class Talker:
         ease = left * left * (3 - 2 * left)
         settled = rest + motion * (self._motion_scale * ease[:, None])
         return np.asarray(settled, np.float32)
+
+
+def open_talker(
+    portrait: Picture, spec: AvatarSpec, device: DeviceSpec, marks: Points | None = None
+) -> Talker:
+    """A presenter from a portrait (h, w, 3), with the weights in `spec.weights_dir`.
+
+    `marks` are the portrait's 68 landmarks where they are known: a drawing, on which detectors
+    fail.
+
+    Raises:
+        EngineUnavailable: Weights or the card are missing.
+        NoFaceError: No usable face.
+    """
+    directory, placement, acting = weights_directory(spec), place(device), spec.sadtalker
+    networks = load_networks(
+        directory,
+        acting.size_px,
+        full=acting.frame == "full",
+        detect=marks is None,
+        enhance=acting.enhancer == "gfpgan",
+    ).settle(placement)
+    with surfacing("sadtalker: reading the portrait"):
+        subject = study(networks, as_portrait(portrait), acting, marks)
+    return Talker(
+        networks, subject, acting, placement, batch=spec.batch, motion_scale=spec.motion_scale
+    )

@@ -18,16 +18,19 @@ from models.avatar import LineSound
 from models.avatar.audio_features import SPEECH_RATE, hush, mel, wav2lip_windows
 from models.avatar.face.boxes import Detection, smooth
 from models.avatar.face.detectors import detect_s3fd
+from models.avatar.face.landmarks import Points
 from models.avatar.face.s3fd import S3FD
 from models.avatar.folding import fold
 from models.avatar.paste import Paste, feather
-from models.avatar.placement import Frames, Placement, surfacing, to_host
-from models.avatar.portrait import Picture, the_face
+from models.avatar.placement import Frames, Placement, place, surfacing, to_host
+from models.avatar.portrait import Picture, as_portrait, the_face
 from models.avatar.wav2lip.net import FACE_PX, Wav2Lip
 from models.avatar.wav2lip.portrait_decoder import PortraitDecoder
 from models.avatar.weights import S3FD as S3FD_WEIGHTS
-from models.avatar.weights import WAV2LIP, load
+from models.avatar.weights import WAV2LIP, load, weights_directory
 from studio.audio import resample
+from studio.errors import NoFaceError
+from studio.specs import AvatarSpec, DeviceSpec
 from studio.types import SAMPLE_RATE, EngineInfo
 
 INFO: Final = EngineInfo(
@@ -55,15 +58,6 @@ def load_network(directory: Path) -> Wav2Lip:
     return fold(load(Wav2Lip(), WAV2LIP, directory))
 
 
-def find_face(directory: Path, portrait: Picture, placement: Placement) -> Detection:
-    """The presenter's face by S3FD. Raises `EngineUnavailable` without its weights, `NoFaceError`
-    without a face.
-    """
-    detector = load(S3FD(), S3FD_WEIGHTS, directory).to(placement.device)
-    with surfacing("face detection"):
-        return the_face(detect_s3fd(detector, portrait))
-
-
 def face_box(face: Detection, width: int, height: int) -> tuple[int, int, int, int]:
     """The rectangle that the network paints: the detector's, with the chin, inside the picture."""
     left, top, right, bottom = (int(v) for v in face.box)
@@ -88,6 +82,11 @@ def net_faces(crops: list[Picture], device: torch.device) -> Tensor:
     blanked = whole.clone()
     blanked[:, :, FACE_PX // 2 :] = 0
     return torch.cat((blanked, whole), dim=1)
+
+
+def heard(line: LineSound, device: torch.device) -> Tensor:
+    """The line's mel columns (n, 80), its pauses silent."""
+    return hush(mel(resample(line.samples, SAMPLE_RATE, SPEECH_RATE), device))
 
 
 class LipSync:
@@ -127,7 +126,7 @@ class LipSync:
 
     def _batches(self, line: LineSound) -> Iterator[Tensor]:
         device, dtype = self._placement.device, self._placement.dtype
-        spectrogram = hush(mel(resample(line.samples, SAMPLE_RATE, SPEECH_RATE), device))
+        spectrogram = heard(line, device)
         size = self._placement.batch(self._batch, _BYTES_PER_FRAME)
         for first in range(0, line.num_frames, size):
             frames = range(first, min(first + size, line.num_frames))
@@ -138,21 +137,103 @@ class LipSync:
             yield batch
 
 
-Boxes = NDArray[np.int64]
+class FilmSync:
+    """Like `LipSync` for a short film of the presenter that is shown again and again: frame i
+    speaks over i mod n.
+    """
+
+    def __init__(
+        self,
+        network: Wav2Lip,
+        film: Frames,
+        faces: list[Detection | None],
+        placement: Placement,
+        batch: int = 32,
+    ) -> None:
+        """`faces` has one entry per frame of `film`. Raises `NoFaceError` where none has a face."""
+        height, width = film.shape[1:3]
+        self.info, self.size_px = INFO, (width, height)
+        self._placement, self._batch = placement, batch
+        boxes = film_boxes(faces, width, height)
+        with surfacing("wav2lip"), torch.inference_mode():
+            self._network = placement.settle(network)
+            crops = [frame[b[1] : b[3], b[0] : b[2]] for frame, b in zip(film, boxes, strict=True)]
+            self._faces = net_faces(crops, placement.device).to(placement.dtype)
+            self._pastes = []
+            for frame, (left, top, right, bottom) in zip(film, boxes.tolist(), strict=True):
+                mask = mouth_mask(bottom - top, right - left)
+                box = left, top, right, bottom
+                self._pastes.append(Paste(frame, box, mask, placement.device))
+
+    def film(self, line: LineSound) -> Iterator[Frames]:
+        """As `LipSync.film`."""
+        yield from to_host(self._batches(line))
+
+    def _batches(self, line: LineSound) -> Iterator[Tensor]:
+        spectrogram = heard(line, self._placement.device)
+        size = self._placement.batch(self._batch, _BYTES_PER_FRAME)
+        for first in range(0, line.num_frames, size):
+            frames = range(first, min(first + size, line.num_frames))
+            with surfacing("wav2lip"), torch.inference_mode():
+                windows = wav2lip_windows(spectrogram, frames, line.fps).to(self._placement.dtype)
+                shown = [i % len(self._pastes) for i in frames]
+                faces = self._network(windows, self._faces[shown]).flip(1)
+                pasted = [self._pastes[i](faces[j : j + 1]) for j, i in enumerate(shown)]
+                batch = torch.cat(pasted)
+            yield batch
 
 
-def film_boxes(faces: list[Detection | None], width: int, height: int) -> Boxes:
+def film_boxes(faces: list[Detection | None], width: int, height: int) -> NDArray[np.int64]:
     """Boxes (n, 4) of a film from its frames' detections, steadied.
 
-    A frame without a detection (a blink of the detector, a turned head) takes the box of its
-    nearest neighbour in time instead of failing the film.
+    A frame without a detection takes the box of its nearest neighbour in time instead of failing
+    the film.
 
     Raises:
         NoFaceError: No frame has a face.
     """
     seen = np.array([i for i, face in enumerate(faces) if face is not None])
     if len(seen) == 0:
-        the_face([])
+        remedy = "Give a film in which the presenter faces the camera"
+        raise NoFaceError("portrait", f"no face in any of {len(faces)} frames", remedy)
     nearest = [faces[seen[np.abs(seen - i).argmin()]] for i in range(len(faces))]
     boxes = [face_box(face, width, height) for face in nearest if face is not None]
     return smooth(np.array(boxes, np.float64))
+
+
+def face_around(marks: Points) -> Detection:
+    """The box that a detector would draw around 68 known landmarks: from the forehead to the
+    chin.
+    """
+    left, top = marks.min(axis=0)
+    right, bottom = marks.max(axis=0)
+    forehead = 0.25 * (bottom - top)  # the landmarks begin at the brows
+    return Detection(box=(left, top - forehead, right, bottom), score=1.0)
+
+
+def open_lipsync(
+    portrait: Frames, spec: AvatarSpec, device: DeviceSpec, marks: Points | None = None
+) -> LipSync | FilmSync:
+    """A presenter from a portrait (h, w, 3) or a film (n, h, w, 3), with the weights in
+    `spec.weights_dir`.
+
+    `marks` are a portrait's 68 landmarks where they are known; then no detector is needed.
+
+    Raises:
+        EngineUnavailable: Weights or the card are missing.
+        NoFaceError: No usable face.
+    """
+    directory, placement = weights_directory(spec), place(device)
+    network = load_network(directory)
+    if marks is not None and portrait.ndim < 4:
+        picture = as_portrait(portrait)
+        return LipSync(network, picture, face_around(marks), placement, spec.batch)
+    detector = load(S3FD(), S3FD_WEIGHTS, directory).to(placement.device)
+    with surfacing("wav2lip: face detection"):
+        if portrait.ndim == 4:
+            found = [detect_s3fd(detector, frame) for frame in portrait]
+            faces = [max(each, key=lambda face: face.area, default=None) for each in found]
+            return FilmSync(network, portrait, faces, placement, spec.batch)
+        picture = as_portrait(portrait)
+        face = the_face(detect_s3fd(detector, picture))
+    return LipSync(network, picture, face, placement, spec.batch)

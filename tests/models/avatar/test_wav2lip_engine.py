@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,17 +15,24 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
-from models.avatar import LineSound  # noqa: E402
+from models.avatar import Actor, LineSound, Role, open_actor  # noqa: E402
 from models.avatar.audio_features import mel, wav2lip_windows  # noqa: E402
 from models.avatar.face.boxes import Detection  # noqa: E402
+from models.avatar.face.s3fd import S3FD  # noqa: E402
 from models.avatar.folding import fold  # noqa: E402
 from models.avatar.paste import Paste, feather  # noqa: E402
 from models.avatar.placement import Placement, place, surfacing, to_host  # noqa: E402
-from models.avatar.wav2lip.lipsync import LipSync, face_box, net_faces  # noqa: E402
+from models.avatar.wav2lip.lipsync import (  # noqa: E402
+    FilmSync,
+    LipSync,
+    face_box,
+    film_boxes,
+    net_faces,
+)
 from models.avatar.wav2lip.net import Wav2Lip  # noqa: E402
 from models.avatar.wav2lip.portrait_decoder import PortraitDecoder  # noqa: E402
-from studio.errors import AvatarError, EngineUnavailable, SettingError  # noqa: E402
-from studio.specs import DeviceSpec  # noqa: E402
+from studio.errors import AvatarError, EngineUnavailable, NoFaceError, SettingError  # noqa: E402
+from studio.specs import AvatarSpec, DeviceSpec  # noqa: E402
 from studio.types import SAMPLE_RATE  # noqa: E402
 from tests.models.avatar import weight_recipe as recipe  # noqa: E402
 
@@ -29,11 +40,16 @@ FACE = Detection(box=(60.0, 30.0, 150.0, 140.0), score=0.9)
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
 
-def network() -> Wav2Lip:
+@functools.cache
+def published() -> Wav2Lip:
     net = Wav2Lip()
     keys = {k: list(v.shape) for k, v in net.state_dict().items()}
     recipe.filled(net, "wav2lip", keys)
     return net
+
+
+def network() -> Wav2Lip:
+    return copy.deepcopy(published())
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +71,7 @@ def chirp(seconds: float) -> NDArray[np.float32]:
     return np.asarray(0.3 * np.sin(2 * np.pi * (150 + 900 * time) * time), np.float32)
 
 
-def filmed(engine: LipSync, sound: LineSound) -> NDArray[np.uint8]:
+def filmed(engine: Actor, sound: LineSound) -> NDArray[np.uint8]:
     return np.concatenate(list(engine.film(sound)))
 
 
@@ -93,20 +109,21 @@ def test_silence_and_breath_keep_the_mouth_still(
     folded: Wav2Lip, portrait: NDArray[np.uint8]
 ) -> None:
     engine = LipSync(folded, portrait, FACE, CPU)
-    silent = filmed(engine, line(np.zeros(SAMPLE_RATE // 2, np.float32), 12))
+    silent = filmed(engine, line(np.zeros(SAMPLE_RATE // 2, np.float32), 5))
     assert (silent == silent[0]).all()
     breath = 2e-4 * np.random.default_rng(2).standard_normal(SAMPLE_RATE)
     spoken = np.concatenate((chirp(0.5), breath.astype(np.float32)))
-    frames = filmed(engine, line(spoken, 37))
+    frames = filmed(engine, line(spoken, 24))
     assert (frames[18:] == frames[18]).all()
     assert np.abs(frames[18].astype(int) - silent[0]).max() <= 1
 
 
-def test_half_precision_is_close(portrait: NDArray[np.uint8]) -> None:
+def test_half_precision_is_close(folded: Wav2Lip, portrait: NDArray[np.uint8]) -> None:
     half = Placement(device=torch.device("cpu"), dtype=torch.bfloat16)
     sound = line(chirp(0.2), 3)
-    exact = filmed(LipSync(fold(network()), portrait, FACE, CPU), sound).astype(float)
-    rough = filmed(LipSync(fold(network()), portrait, FACE, half), sound)
+    exact = filmed(LipSync(folded, portrait, FACE, CPU), sound).astype(float)
+    rough = filmed(LipSync(copy.deepcopy(folded), portrait, FACE, half), sound)
+    assert (exact != rough).any()
     noise = ((exact - rough) ** 2).mean()
     assert 10 * np.log10(255**2 / noise) > 45
 
@@ -155,3 +172,89 @@ def test_paste_blends_by_its_mask() -> None:
     assert (frames[:, :30] == 100).all()
     assert mask[10, 10] == 1
     assert mask.min() < 0.02
+
+
+def film(frames: int) -> NDArray[np.uint8]:
+    """A presenter's head that moves to the right by two pixels a frame."""
+    ground = np.random.default_rng(3).integers(0, 256, (120, 200, 3), dtype=np.uint8)
+    return np.stack([np.roll(ground, 2 * i, axis=1) for i in range(frames)])
+
+
+def test_a_film_is_repeated_and_its_box_follows(folded: Wav2Lip) -> None:
+    source = film(6)
+    faces: list[Detection | None] = [
+        Detection(box=(20.0 + 2 * i, 10.0, 90.0 + 2 * i, 90.0), score=0.9) for i in range(6)
+    ]
+    faces[3] = None  # one frame without a detection does not fail the film
+    engine = FilmSync(folded, source, faces, CPU, batch=4)
+    frames = filmed(engine, line(np.zeros(SAMPLE_RATE // 2, np.float32), 9))
+    assert frames.shape == (9, 120, 200, 3)
+    assert np.abs(frames[6:].astype(int) - frames[:3]).max() <= 1
+    assert (frames[:, 105:] == source[[0, 1, 2, 3, 4, 5, 0, 1, 2], 105:]).all()
+    assert (frames[2, 60:90, 50:80] != source[2, 60:90, 50:80]).mean() > 0.9
+
+
+def test_a_film_without_faces_is_refused(folded: Wav2Lip) -> None:
+    with pytest.raises(NoFaceError, match="no face in any of 2 frames"):
+        FilmSync(folded, film(2), [None, None], CPU)
+
+
+def test_boxes_of_a_film_are_steadied() -> None:
+    rng = np.random.default_rng(0)
+    shaky = [
+        Detection(box=(50 + dx, 40 + dy, 120 + dx, 130 + dy), score=1.0)
+        for dx, dy in rng.normal(0, 4, (30, 2))
+    ]
+    boxes = film_boxes(list(shaky), 400, 300)
+    raw = np.array([face_box(face, 400, 300) for face in shaky])
+    assert boxes.std(axis=0).max() < 0.7 * raw.std(axis=0).min()
+
+
+def checkpoint(directory: Path) -> None:
+    state = {f"module.{k}": v for k, v in network().state_dict().items()}
+    torch.save({"state_dict": state, "global_step": 1}, directory / "wav2lip.pth")
+
+
+@pytest.mark.slow
+def test_the_door_reads_the_published_form(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    checkpoint(tmp_path)
+    marks = np.array([[60.0, 60.0], [150.0, 60.0], [105.0, 140.0]])
+    role = Role(portrait=portrait, spec=AvatarSpec(weights_dir=str(tmp_path)), marks=marks)
+    with open_actor("wav2lip", role, DeviceSpec(device="cpu")) as actor:
+        assert actor.size_px == (260, 200)
+        assert not actor.info.commercial
+        frames = np.concatenate(list(actor.film(line(chirp(0.1), 2))))
+    assert frames.shape == (2, 200, 260, 3)
+    with (
+        pytest.raises(EngineUnavailable, match=r"s3fd\.pth"),
+        open_actor("wav2lip", replace(role, marks=None), DeviceSpec(device="cpu")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("engine", ["wav2lip", "sadtalker"])
+def test_the_door_refuses_before_any_work(engine: Any, portrait: NDArray[np.uint8]) -> None:
+    role = Role(portrait=portrait, spec=AvatarSpec())
+    for changed, said in ((role, "not set"), (replace(role, commercial=True), "non-commercial")):
+        with (
+            pytest.raises(EngineUnavailable, match=said),
+            open_actor(engine, changed, DeviceSpec()),
+        ):
+            pass
+
+
+@pytest.mark.slow
+def test_a_picture_without_a_face_is_refused(tmp_path: Path) -> None:
+    checkpoint(tmp_path)
+    detector = S3FD()
+    for name, parameter in detector.named_parameters():
+        if name.endswith("conf.bias"):
+            parameter.data[:-1] = 50.0  # sees background everywhere
+    torch.save(detector.state_dict(), tmp_path / "s3fd.pth")
+    blank = np.full((128, 128, 3), 127, np.uint8)
+    role = Role(portrait=blank, spec=AvatarSpec(weights_dir=str(tmp_path)))
+    with (
+        pytest.raises(NoFaceError, match="no face found"),
+        open_actor("wav2lip", role, DeviceSpec(device="cpu")),
+    ):
+        pass
