@@ -1,6 +1,6 @@
 """What the picture costs: drawing and encoding against the bare encoder, presets, length, memory.
 
-    python benchmarks/encode.py [--seconds 60] [--hosts 1] [--minutes 1 10]
+    python benchmarks/encode.py [--seconds 60] [--hosts 1] [--presets] [--minutes 1 10]
 
 The episode is real: the embedded voice speaks, the drawn host moves its lips, the waveform and the
 captions follow. CPU time is the process's, all threads together; machines that are busy otherwise
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -46,6 +45,7 @@ from studio.types import (
     SpokenLine,
     Word,
 )
+from tasks.avatar import open_presenter
 from tasks.encode import Show, encode_episode, open_scene
 
 LINES = (
@@ -314,8 +314,23 @@ def _ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     return float(np.mean(top / ((m1 * m1 + m2 * m2 + c1) * (v1 + v2 + c2))))
 
 
-def compare(store: Store, folder: Path, seconds: float, hosts: int) -> None:
-    """Print drawing + encode against the bare encoder, then the presets."""
+def painting(show: Show, picture: PictureSpec, store: Store) -> float:
+    """CPU seconds of the hosts' painters alone, over all frames."""
+    layout = lay_out(picture, len(show.clips))
+    spent = 0.0
+    for clip, box in zip(show.clips, layout.hosts, strict=True):
+        with open_presenter(clip, box.w, "front", 1.0, store) as painter:
+            before = time.thread_time()
+            for frame in range(_frames(show, picture)):
+                painter.paint(frame)
+            spent += time.thread_time() - before
+    return spent
+
+
+def compare(
+    store: Store, folder: Path, seconds: float, hosts: int, presets: tuple[str, ...]
+) -> None:
+    """Print the presets, then drawing + encode against the bare encoder."""
     picture = PictureSpec()
     show = make_show(store, seconds, hosts, picture.fps)
     raw, encoded = folder / "frames.yuv", folder / "bare.mp4"
@@ -323,7 +338,7 @@ def compare(store: Store, folder: Path, seconds: float, hosts: int) -> None:
     default = EncodeSpec().preset
     print("\npreset      CPU s/s   kbit/s   PSNR dB     SSIM")
     bare = 0.0
-    for preset in PRESETS:
+    for preset in presets:
         spec = EncodeSpec.model_validate({"preset": preset})
         cpu = encode_finished(show, picture, spec, store, raw, encoded)
         bare = cpu if preset == default else bare
@@ -338,6 +353,8 @@ def compare(store: Store, folder: Path, seconds: float, hosts: int) -> None:
     whole = time.process_time() - before
     print(f"\nbare encoder, same frames, default preset  {bare / seconds:6.3f} CPU s per second")
     print(f"drawing alone                              {drawn / seconds:6.3f} CPU s per second")
+    hosts_s = painting(show, picture, store) / seconds
+    print(f"  of which the hosts' painters             {hosts_s:6.3f} CPU s per second")
     print(f"the stage: set, drawing, encode, sound     {whole / seconds:6.3f} CPU s per second")
     print(f"ratio to the bare encoder                  {whole / bare:6.3f}")
 
@@ -364,7 +381,9 @@ def one(store: Store, seconds: float, hosts: int) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     encode_episode(show, PictureSpec(), EncodeSpec(), trial, store=store)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss: that one is inherited from the parent across exec.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak_mib = int(status.split("VmHWM:")[1].split()[0]) / 1024
     print(f"{cpu / seconds:9.3f} {wall / seconds:10.3f} {peak_mib:10.0f}")
 
 
@@ -374,6 +393,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--hosts", type=int, default=1)
     parser.add_argument("--minutes", type=float, nargs="*", default=[0.25, 1.0])
+    parser.add_argument("--presets", action="store_true", help="compare x264's presets")
     parser.add_argument("--one", type=float, help=argparse.SUPPRESS)
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -384,7 +404,8 @@ def main() -> None:
             return
         print(f"{os.uname().nodename}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
         print(f"{told.hosts} host(s), waveform, captions, 1080p30, {told.seconds:g} s")
-        compare(store, folder, told.seconds, told.hosts)
+        presets = PRESETS if told.presets else (EncodeSpec().preset,)
+        compare(store, folder, told.seconds, told.hosts, presets)
         lengths(told.minutes, told.hosts, folder)
 
 

@@ -107,7 +107,8 @@ def open_sink(trial: Trial, spec: EncodeSpec, job: Job, path: Path) -> Iterator[
 def video_options(encoder: str, spec: EncodeSpec, job: Job) -> dict[str, str]:
     """The encoder's options, by FFmpeg's names, the same for both libraries."""
     gop = max(1, round(spec.gop_s * job.fps))
-    options = {"g": str(gop), "bf": "2"}
+    # Cards before Turing refuse B-frames in HEVC; H.264 has them everywhere.
+    options = {"g": str(gop), "bf": "0" if encoder in ("hevc_nvenc", "av1_nvenc") else "2"}
     match encoder:
         case "libx264":
             options |= {
