@@ -1,5 +1,4 @@
-"""How much of a card lies idle while somebody waits for it: three episodes share one card of 32
-GiB.
+"""How long a card lies idle while somebody waits: three episodes share 32 GiB.
 
 Each episode is a process of its own; speech (8 GiB) and music (16 GiB) run side by side, then the
 avatar (24 GiB), then the encode (2 GiB and an encoder session). Work is simulated by sleeping: what

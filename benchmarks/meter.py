@@ -1,5 +1,4 @@
-"""What the meter costs: CPU time of its sampler thread at 5 and 10 Hz, and of a reading, on this
-machine.
+"""What the meter costs on this machine: its sampler at 5 and 10 Hz, and one reading.
 
 Without a card NVML is not called, so the figure is the host's part; with cards it is the whole.
 

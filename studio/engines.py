@@ -21,6 +21,7 @@ from studio.errors import EngineUnavailable
 from studio.gpu.lease import Lease
 from studio.gpu.ledger import Ledger
 from studio.gpu.running import Running
+from studio.memory_ladder import free_cached_memory
 
 Engine = TypeVar("Engine")
 
@@ -253,9 +254,16 @@ class EnginePool:
 
 
 def _close(warm: _Warm) -> None:
-    """Close an engine, then give its memory back, in this order and whatever closing says."""
+    """Close an engine, free its memory, then give back its lease: in this order, whatever closing
+    says.
+
+    The pool lets go of the engine first: memory is free when nothing refers to it any more.
+    """
+    context, warm.engine, warm.context = warm.context, None, nullcontext()
     try:
-        warm.context.__exit__(None, None, None)
+        context.__exit__(None, None, None)
     finally:
+        del context
         if warm.lease is not None:
+            free_cached_memory()
             warm.lease.give_back()

@@ -1,5 +1,4 @@
-"""The report of a run as JSON: what was measured, who used what, and the verdict; and reading it
-back.
+"""The report of a run as JSON, written and read: the trace, who used what, the verdict.
 
     {"schema": "podcast-studio.report/1",
      "title": text, "trace": {...}, "uses": [StageUse, ...], "verdict": {...}}

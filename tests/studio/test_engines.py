@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -170,6 +171,26 @@ def test_an_engine_that_cannot_be_opened_leaves_nothing_behind(tmp_path: Path) -
 def test_without_a_card_cuda_is_refused_with_a_remedy() -> None:
     with pytest.raises(EngineUnavailable, match="no NVIDIA card"), EnginePool() as pool:
         use(pool, Loader(), "voice")
+
+
+def test_memory_is_free_before_the_lease_is_given_back(tmp_path: Path) -> None:
+    ledger, seen = Ledger(tmp_path, [CARD]), list[bool]()
+
+    class Weights:
+        pass
+
+    @contextmanager
+    def open_weights(device: str) -> Iterator[Weights]:
+        weights = Weights()
+        weakref.finalize(weights, lambda: seen.append(bool(ledger.holdings())))
+        yield weights
+
+    with EnginePool(ledger) as pool:
+        with pool.engine(key("voice"), open_weights, need_gib=8.0):
+            pass
+        assert pool.evict_idle()
+        assert seen == [True]
+        assert ledger.holdings() == ()
 
 
 def test_closing_while_in_use_closes_when_the_user_is_done(tmp_path: Path) -> None:
