@@ -103,17 +103,17 @@ class ChapterLayer:
     def __init__(self, chapters: Sequence[Chapter], box: Rect, fps: int, align: float) -> None:
         self.box = box
         self._starts = [chapter.start for chapter in chapters]
-        self._sprites = [self._drawn(chapter.title, box, align) for chapter in chapters]
-        self._fps = fps
+        self._titles = [chapter.title for chapter in chapters]
+        self._fps, self._align = fps, align
         self._shown = (-1, -1)
+        self._whole: Sprite | None = None
         self._sprite: Sprite | None = None
         self._blender = Blender()
 
-    @staticmethod
-    def _drawn(title: str, box: Rect, align: float) -> Sprite:
-        size = round(0.42 * box.h)
-        line = lettering.fitted(title, "text", size, box.w - size)
-        return shadowed([line], box, QUIET_TEXT, align)
+    def _drawn(self, index: int) -> Sprite:
+        size = round(0.42 * self.box.h)
+        line = lettering.fitted(self._titles[index], "text", size, self.box.w - size)
+        return shadowed([line], self.box, QUIET_TEXT, self._align)
 
     def update(self, frame: int) -> bool:
         """Whether the chapter or its fade moved on."""
@@ -125,8 +125,10 @@ class ChapterLayer:
             step = min(FADE_STEPS, round(FADE_STEPS * since_s / FADE_S))
         if (index, step) == self._shown:
             return False
+        if index != self._shown[0]:
+            self._whole = self._drawn(index) if index >= 0 else None
         self._shown = (index, step)
-        self._sprite = faded(self._sprites[index], step / FADE_STEPS) if index >= 0 else None
+        self._sprite = None if self._whole is None else faded(self._whole, step / FADE_STEPS)
         return True
 
     def paint(self, canvas: Planes) -> None:

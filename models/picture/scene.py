@@ -99,6 +99,7 @@ class HostLayer:
         self._ramp = _ramp(box.w, box.h) if fades else None
         self._blender = Blender()
         self._sprite: Sprite | None = None
+        self._at: Rect | None = None
 
     def update(self, frame: int) -> bool:
         """Paint the host, unless it moves at a lower rate and has not moved yet."""
@@ -109,19 +110,25 @@ class HostLayer:
         drawn = self._painter.paint(moment)
         if drawn.shape[1:] != (self.box.h, self.box.w) or self._ramp is not None:
             drawn = self._stood(drawn)
-        size = self._half.shape[:0:-1]
-        for plane in range(2):
-            cv2.resize(drawn[1 + plane], size, dst=self._half[plane], interpolation=cv2.INTER_AREA)
-        cv2.bitwise_not(drawn[3], dst=self._clear)
-        cv2.resize(self._clear, size, dst=self._half[2], interpolation=cv2.INTER_AREA)
-        colour = Planes(drawn[0], self._half[0], self._half[1])
-        self._sprite = Sprite(colour, self._clear, self._half[2])
+        self._at = _even_bounds(drawn[3])
+        if self._at is not None:
+            self._sprite = self._halved(drawn, self._at)
         return True
 
     def paint(self, canvas: Planes) -> None:
         """Blend the host into the canvas part of `box`."""
-        if self._sprite is not None:
-            self._blender.blend(canvas, self._sprite)
+        if self._at is not None and self._sprite is not None:
+            self._blender.blend(canvas.part(self._at), self._sprite)
+
+    def _halved(self, drawn: NDArray[np.uint8], at: Rect) -> Sprite:
+        """The part of the host that is not clear, as a 4:2:0 sprite in buffers used again."""
+        full = np.s_[at.y : at.bottom, at.x : at.right]
+        clear = self._clear[full]
+        u, v, clear_half = (plane[: at.h // 2, : at.w // 2] for plane in self._half)
+        cv2.bitwise_not(drawn[3][full], dst=clear)
+        for source, target in ((drawn[1][full], u), (drawn[2][full], v), (clear, clear_half)):
+            cv2.resize(source, (at.w // 2, at.h // 2), dst=target, interpolation=cv2.INTER_AREA)
+        return Sprite(Planes(drawn[0][full], u, v), clear, clear_half)
 
     def _stood(self, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The host scaled into the box with its aspect kept, feet at the bottom, faded there."""
@@ -140,6 +147,15 @@ class HostLayer:
             for plane in self._full[:, -len(self._ramp) :]:
                 cv2.multiply(plane, self._ramp, dst=plane, scale=1.0 / 255.0)
         return self._full
+
+
+def _even_bounds(alpha: NDArray[np.uint8]) -> Rect | None:
+    """The smallest even box around all that is not clear; None when everything is."""
+    x, y, w, h = cv2.boundingRect(alpha)
+    if not w:
+        return None
+    left, top = x & ~1, y & ~1
+    return Rect(left, top, (x + w - left + 1) & ~1, (y + h - top + 1) & ~1)
 
 
 def _ramp(width: int, height: int) -> NDArray[np.uint8]:

@@ -55,7 +55,7 @@ class VisualizerLayer:
         self._opacity = spec.opacity
         self._alpha: Image = np.zeros((box.h, box.w), np.uint8)
         self._half: Image = np.zeros((box.h // 2, box.w // 2), np.uint8)
-        self._blender = Blender()
+        self._blender, self._inked = Blender(), Blender()
 
     def update(self, frame: int) -> bool:
         """Draw the coverage of a frame; sound moves in every one."""
@@ -72,10 +72,10 @@ class VisualizerLayer:
         self._through(canvas.v, self._ink.v, self._half)
 
     def _through(self, canvas: Image, inked: Image, alpha: Image) -> None:
-        coloured = self._blender.scratch((2, *alpha.shape))
-        cv2.multiply(inked, alpha, dst=coloured[0], scale=1.0 / 255.0)
-        cv2.bitwise_not(alpha, dst=coloured[1])
-        self._blender.over(canvas, coloured[0], coloured[1])
+        coloured, clear = self._inked.scratch((2, *alpha.shape))
+        cv2.multiply(inked, alpha, dst=coloured, scale=1.0 / 255.0)
+        cv2.bitwise_not(alpha, dst=clear)
+        self._blender.over(canvas, coloured, clear)
 
 
 def ink(colour: str, width: int, height: int) -> Planes:

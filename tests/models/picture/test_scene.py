@@ -244,3 +244,25 @@ def test_cover_fit_keeps_the_aspect(size: tuple[int, int]) -> None:
     tall = (fitted[:, 160, 0] > 128).sum()
     if tall < 180:
         assert wide == pytest.approx(tall, abs=4)
+
+
+def test_a_chapter_fades_in_and_takes_the_place_of_the_last_one() -> None:
+    picture = SPEC.model_copy(update={"show_title": True})
+    layout = lay_out(picture, 1)
+    assert layout.chapter is not None
+    marks = (
+        Chapter(title="First", start=0, num_samples=SAMPLE_RATE),
+        Chapter(title="Second", start=SAMPLE_RATE, num_samples=SAMPLE_RATE),
+    )
+    behind = Planes.empty(layout.width, layout.height)
+    behind.y.fill(60)
+    canvas = Planes.empty(layout.width, layout.height)
+    drawn = scene(picture, 1, behind, chapters=marks)
+    seen = []
+    for frame in range(20):
+        drawn.draw(frame, canvas)
+        seen.append(canvas.part(layout.chapter).y.copy())
+    assert seen[1].max() < seen[2].max() < seen[9].max()
+    np.testing.assert_array_equal(seen[5], seen[9])
+    assert (seen[10] == 60).all()
+    assert (seen[19] != seen[9]).any()
