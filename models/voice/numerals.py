@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
@@ -60,8 +62,10 @@ def ordinal(number: int) -> str:
 
 
 def decimal(text: str) -> str:
-    """A written number with optional sign, thousands commas and decimals: `"-1,203.50"`."""
+    """A written number with sign, thousands commas and decimals: `"-1,203.50"`, also `"3,50"`."""
     sign = "minus " if text[:1] in "-−" else ""
+    if re.fullmatch(r"\D?\d+,\d{1,2}", text):
+        text = text.replace(",", ".")
     whole, point, fraction = text.lstrip("+-−").replace(",", "").partition(".")
     spoken = cardinal(int(whole or "0"))
     return sign + spoken + (f" point {digits(fraction)}" if point and fraction else "")

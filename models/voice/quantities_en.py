@@ -151,6 +151,9 @@ def _unit_word(seat: Seat) -> str | None:
     """A unit by itself behind a number: "3.5" "GB"."""
     if not seat.follows_number:
         return None
+    if seat.core in CURRENCIES:
+        unit = CURRENCIES[seat.core][0]
+        return unit if seat.before == "1" else _many(unit)
     key = seat.core
     if key.casefold() in LETTERS_BY_THEMSELVES and key not in {
         "m",

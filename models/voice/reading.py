@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from models.voice.reading_de import read_german
 from models.voice.reading_en import read_english
 from studio.types import Word
 
 Lexicon = Sequence[tuple[str, str]]
 
-SILENT_EDGES = "*_`|[]{}\\"
-"""Marks of emphasis and markup: written at a word's edges, never spoken."""
+SILENT_MARKS = re.compile(r"[\[\]{}`|\\]|(?<!\w)[*_]+|[*_]+(?!\w)")
+"""Brackets and marks of emphasis: written, never spoken."""
 
 ABBREVIATIONS = {
     "de": {
@@ -106,11 +107,13 @@ def read(text: str, language: str, lexicon: Lexicon = (), *, phonemes: bool = Tr
     spoken: list[str | None] = [None] * len(written)
     groups = _apply_lexicon(written, lexicon, spoken, phonemes=phonemes)
     plain = [strip_marks(word) for word in written]
-    if language.replace("_", "-").split("-")[0].casefold() == "en":
+    code = language.replace("_", "-").split("-")[0].casefold()
+    if code == "en":
         rest = read_english(plain)
     else:
-        table = ABBREVIATIONS.get(language.replace("_", "-").split("-")[0].casefold(), {})
-        rest = [_by_table(plain, index, table) for index in range(len(plain))]
+        figures = read_german(plain) if code == "de" else plain
+        table = ABBREVIATIONS.get(code, {})
+        rest = [_by_table(figures, index, table) for index in range(len(plain))]
     pieces = [
         Piece(
             text=_speakable(rest[index] if said is None else said), first=index, last=groups[index]
@@ -134,9 +137,8 @@ def clean(text: str) -> str:
 
 
 def strip_marks(word: str) -> str:
-    """`word` without pictographs and without markup at its edges."""
-    bare = "".join(char for char in word if not _is_pictograph(char))
-    return bare.strip(SILENT_EDGES)
+    """`word` without pictographs and markup."""
+    return SILENT_MARKS.sub("", "".join(char for char in word if not _is_pictograph(char)))
 
 
 def _is_pictograph(char: str) -> bool:

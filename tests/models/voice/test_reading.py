@@ -38,6 +38,8 @@ from models.voice.reading import place_words, read
         ),
         ("Come in. I am here.", "Come in. I am here."),
         ("We sell in 5 countries", "We sell in five countries"),
+        ("for 3,50 € or 1 €", "for three point five zero euros or one euro"),
+        ("{like these}, `code` and snake_case", "like these, code and snake_case"),
         ("192.168.0.1", "one nine two dot one six eight dot zero dot one"),
     ],
 )
@@ -49,6 +51,11 @@ def test_english_is_read_as_people_say_it(written: str, spoken: str) -> None:
     ("language", "written", "spoken"),
     [
         ("de", "z.B. 3,5 GB bei Dr. Müller", "zum Beispiel 3,5 Gigabyte bei Doktor Müller"),
+        (
+            "de-AT",
+            "Am 3. Oktober 1905 um 3:04 Uhr, am 1. Mai",
+            "Am dritten Oktober neunzehnhundertfünf um drei Uhr vier, am ersten Mai",
+        ),
         ("fr-FR", "M. Dupont a 5 km", "monsieur Dupont a 5 kilomètres"),
         ("es", "Sr. García & Cía", "señor García y Cía"),
     ],
