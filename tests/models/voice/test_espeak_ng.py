@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -170,3 +171,54 @@ def test_phonemise_gives_clauses() -> None:
     assert phonemise("Hello, world.", "gmw/en-US") == ["h_ə_l_ˈoʊ", "w_ˈɜː_l_d"]
     with pytest.raises(LookupError):
         phonemise("x", "no such voice")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\u202e\u0627\u0644 x\u200b", "a" * 300, "%{x} $ [[a]] <b>", "ÀÉ\u0301 1e9 ٣٤ ½", "0" * 40],
+)
+def test_odd_text_is_spoken_or_refused_never_worse(text: str) -> None:
+    for language in ("en-us", "de", "ar"):
+        try:
+            spoken = utter(LineSpec(text=text, language=language))
+        except SpeechError:
+            continue
+        assert len(spoken.words) == len(text.split())
+
+
+def test_cast_voices_are_told_apart_by_pitch_or_timbre() -> None:
+    spoken = [utter(LineSpec(text=SENTENCE, voice=entry.name)) for entry in TIMBRES]
+    pitches = [12 * np.log2(_median_pitch_hz(one)) for one in spoken]
+    timbres = [_spectrum_db(one) for one in spoken]
+    for i in range(len(spoken)):
+        for j in range(i):
+            apart = float(np.sqrt(((timbres[i] - timbres[j]) ** 2).mean()))
+            semitones = abs(pitches[i] - pitches[j])
+            assert semitones >= 2 or apart >= 3, (TIMBRES[i].name, TIMBRES[j].name)
+
+
+def _median_pitch_hz(spoken: Utterance) -> float:
+    """Median of the autocorrelation's peaks over loud frames of 40 ms."""
+    rate = spoken.sample_rate
+    size = rate // 25
+    frames = spoken.samples[: len(spoken.samples) // size * size].reshape(-1, size)
+    frames = frames[(frames**2).mean(axis=1) > 0.3 * (frames**2).mean()]
+    spectra = np.abs(np.fft.rfft(frames * np.hanning(size), 4096, axis=1)) ** 2
+    correlation = np.fft.irfft(spectra, axis=1)
+    lags = np.arange(rate // 400, rate // 60)
+    return float(np.median(rate / lags[correlation[:, lags].argmax(axis=1)]))
+
+
+def _spectrum_db(spoken: Utterance) -> np.ndarray:
+    """Long-term level in 24 mel bands from 100 Hz to 9 kHz, its mean taken out."""
+    frames = spoken.samples[: len(spoken.samples) // 1024 * 1024].reshape(-1, 1024)
+    power = (np.abs(np.fft.rfft(frames * np.hanning(1024), axis=1)) ** 2).mean(axis=0)
+    frequency = np.fft.rfftfreq(1024, 1 / spoken.sample_rate)
+    mel = np.linspace(np.log1p(100 / 700), np.log1p(9000 / 700), 25)
+    edges = 700 * np.expm1(mel)
+    bands = [
+        power[(frequency >= low) & (frequency < high)].mean()
+        for low, high in itertools.pairwise(edges)
+    ]
+    level = 10 * np.log10(np.array(bands))
+    return np.asarray(level - level.mean())
