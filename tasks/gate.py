@@ -3,7 +3,7 @@ was promised.
 
 Every figure is a `Check`; one that fails fails the run. Sound is decoded and measured from its
 first to its last sample (once, where two files hold the very same packets). Of the picture every
-packet's time is read, and the pictures of all key frames and of the last group are decoded
+packet's time is read, and the pictures of all key frames and of the last two groups are decoded
 (`tasks.watching`).
 """
 

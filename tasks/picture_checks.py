@@ -41,7 +41,7 @@ def check_picture(watched: Watched, expected: Expected) -> Iterator[Check]:
         abs(differs) <= 1 / video.fps and watched.start_s == 0.0,
     )
     yield check(
-        "last group",
+        "last groups",
         f"{watched.num_decoded_at_end} of {watched.num_packets_at_end} frames decoded",
         "all",
         watched.num_decoded_at_end == watched.num_packets_at_end,

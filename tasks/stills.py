@@ -29,6 +29,9 @@ SHEET_FRAMES = 16
 HOST_PX = 1180
 """Size at which a host is drawn for the cover."""
 
+ABOUT_TO_SPEAK_S = 0.35
+"""Before a presenter's first word: lips begin to move a tenth of a second before it."""
+
 
 def jpeg(picture: Image, quality: int = 88) -> bytes:
     """An RGB picture as a JPEG file."""
@@ -49,7 +52,7 @@ def cover(
     accent: str,
     store: Store,
 ) -> bytes:
-    """The episode's cover: its hosts as they speak, or the shape of its sound."""
+    """The episode's cover: its hosts, or the shape of its sound."""
     with ExitStack() as stack:
         hosts = []
         for seat, clip in enumerate(clips[:2]):
@@ -57,7 +60,7 @@ def cover(
                 "front" if len(clips) < 2 else "right" if seat == 0 else "left"
             )
             painter = stack.enter_context(open_presenter(clip, HOST_PX, facing, 1.0, store))
-            hosts.append(unpremultiplied(painter.paint(_speaking_frame(clip, speech))))
+            hosts.append(unpremultiplied(painter.paint(_resting_frame(clip, speech))))
     return jpeg(draw_cover(title, show_name, author, levels(sound), hosts, colour, accent))
 
 
@@ -78,15 +81,15 @@ def levels(sound: Path) -> NDArray[np.float32]:
     return shape
 
 
-def _speaking_frame(clip: AvatarClip, speech: SpeechTrack) -> int:
-    """A frame in which the presenter speaks: the middle of the longest of the first lines."""
-    own = [
-        (line.num_samples, start)
+def _resting_frame(clip: AvatarClip, speech: SpeechTrack) -> int:
+    """A frame in which the presenter looks up and is about to speak, lips still closed."""
+    own = (
+        start
         for line, start in zip(speech.lines, speech.starts, strict=True)
         if line.speaker == clip.speaker
-    ][:8]
-    length, start = max(own, default=(0, 0))
-    return min(clip.num_frames - 1, (start + length // 2) * clip.fps // SAMPLE_RATE)
+    )
+    before = next(own, 0) - round(ABOUT_TO_SPEAK_S * SAMPLE_RATE)
+    return min(clip.num_frames - 1, max(0, before * clip.fps // SAMPLE_RATE))
 
 
 def key_frames(video: Path, times_s: Sequence[float]) -> list[tuple[float, Image]]:

@@ -2,7 +2,7 @@
 
 All packets are read, so the number of frames, their spacing, the distance of key frames and the
 order of B-frames are those of the whole file. Pictures are decoded at every key frame (at most two
-seconds apart) and, completely, in the last group: the end is where truncation shows.
+seconds apart) and, completely, in the last two groups: the end is where truncation shows.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Watched:
 
 
 def watch(path: Path) -> Watched:
-    """Read all packets of a file's picture and decode its key frames and its last group.
+    """Read all packets of a file's picture and decode its key frames and its last groups.
 
     Raises `DeliveryError` when there is no picture or it cannot be decoded.
     """
@@ -89,7 +89,9 @@ def watch(path: Path) -> Watched:
             steps = np.diff(pts)
             step = int(np.bincount(steps).argmax()) if len(steps) else 1
             seen = _key_pictures(container, stream)
-            last = times[keys[-1]]
+            # The last group may be a single picture: the one before it is decoded as well.
+            late = keys[-2:][0]
+            last = times[late]
             container.seek(last, stream=stream)
             stream.codec_context.skip_frame = "DEFAULT"
             decoded = sum(1 for frame in container.decode(stream) if (frame.pts or 0) >= last)
@@ -112,7 +114,7 @@ def watch(path: Path) -> Watched:
                 b_frames=shapes[1],
                 open_gops=shapes[2],
                 num_decoded_at_end=decoded,
-                num_packets_at_end=len(times) - keys[-1],
+                num_packets_at_end=len(times) - late,
                 black=_stretches([float(cells.max()) < BLACK for _, cells in seen], seen, ends),
                 still=_stretches(_same(seen), seen, ends),
                 layout=read_layout(path),

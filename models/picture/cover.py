@@ -141,13 +141,14 @@ def _bars(canvas: Light, levels: NDArray[np.float32], accent: str) -> None:
 def _title(canvas: Light, title: str) -> None:
     """As large as fits in at most four lines; only what is too long for them is cut."""
     width, room = COVER_PX - 2 * _MARGIN, _TITLE_BOTTOM - _TITLE_TOP
-    size = 190
+    size = 304
     lines = lettering.wrapped(title, "display", size, width)
     while size > 72 and (len(lines) > 4 or len(lines) * 1.12 * size > room):
         size -= 8
         lines = lettering.wrapped(title, "display", size, width)
     lines = lines[: max(1, int(room // (1.12 * size)))]
-    baseline = _TITLE_TOP + lettering.ascent_px(size)
+    top = _TITLE_TOP + (room - len(lines) * 1.12 * size) / 2
+    baseline = top + lettering.ascent_px(size)
     coverage = PilImage.new("L", (COVER_PX, COVER_PX))
     for index, line in enumerate(lines):
         right = lettering.direction(title) == "rtl"
