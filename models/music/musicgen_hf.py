@@ -28,6 +28,7 @@ from models.music.musicgen_weights import (
     MEMORY_GIB,
     WEIGHTS_LICENCE,
     device_name,
+    identity,
     load_checkpoint,
     require_packages,
 )
@@ -97,6 +98,7 @@ class MusicGen:
             guidance=spec.guidance, top_k=spec.top_k, temperature=spec.temperature
         )
         self._tokenizer, self._model = load_checkpoint(spec)
+        self._identity = identity(spec, device.dtype)
         self._melody = self._model.config.model_type == "musicgen_melody"
         precision = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
         # T5 overflows in half precision and the codec hums in it; both run once, the decoder 1500
@@ -114,12 +116,13 @@ class MusicGen:
     def info(self) -> EngineInfo:
         """What it is, under which licence, at which rate (Hz) it writes."""
         return EngineInfo(
-            name=f"musicgen_hf:{self._spec.weights_dir or self._spec.model}",
+            name="musicgen_hf",
             code_licence="Apache-2.0",
             weights_licence=WEIGHTS_LICENCE,
             commercial=False,
             memory_gib=MEMORY_GIB[self._spec.model],
             rate=self._rate,
+            identity=self._identity,
         )
 
     def compose(self, cues: Sequence[CueSpec]) -> Iterator[Piece]:

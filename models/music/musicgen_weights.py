@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,25 @@ def fetch_weights(model: str) -> Path:
     return Path(found)
 
 
+def identity(spec: MusicSpec, dtype: str) -> str:
+    """A hash of all that determines music beside the cue: weights, configuration, settings.
+
+    Of the weights the size and the first 4 MiB are read: a safetensors file begins with the names
+    and shapes of its tensors, and the first of their values follow.
+    """
+    from transformers.utils.hub import cached_file
+
+    source = spec.weights_dir or f"facebook/musicgen-{spec.model}"
+    config = cached_file(source, "config.json", local_files_only=True)
+    digest = hashlib.sha256(Path(str(config)).read_bytes())
+    for path in sorted(Path(str(config)).parent.glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(f"{path.stat().st_size}:".encode() + file.read(4 * 2**20))
+    settings = (spec.guidance, spec.top_k, spec.temperature, spec.max_generated_s, dtype)
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()
+
+
 def require_packages() -> None:
     """Make `import transformers` work. Raises `EngineUnavailable` when a package is missing."""
     remedy = "Install them: pip install -e '.[musicgen]'"
@@ -78,7 +98,8 @@ def load_checkpoint(spec: MusicSpec) -> tuple[Any, Any]:
     )
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    quiet: Any = logging.disable_progress_bar
+    quiet()
     source = spec.weights_dir or f"facebook/musicgen-{spec.model}"
     if spec.weights_dir and not Path(spec.weights_dir, "config.json").is_file():
         raise SettingError(

@@ -158,6 +158,10 @@ def test_unloading_frees_the_model(checkpoint: Path) -> None:
         assert not composer.info.commercial
         assert composer.info.weights_licence == "CC-BY-NC-4.0"
         assert composer.info.rate == 32_000
+        identity = composer.info.identity
+    other = MusicSpec(weights_dir=str(checkpoint), guidance=2.0)
+    with open_composer("musicgen_hf", other, CPU) as composer:
+        assert composer.info.identity != identity
     gc.collect()
     assert weights() is None
 
