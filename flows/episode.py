@@ -18,7 +18,7 @@ from tasks.music import score
 from tasks.package import Brief
 from tasks.report import report_run
 from tasks.run import open_run
-from tasks.script import Order, rehearse
+from tasks.script import Order, rehearse, without_music
 from tasks.speech import speak
 from tasks.stage import at
 
@@ -63,8 +63,10 @@ async def make_episode(
         picture = told.picture.model_copy(update={"background": ""})
         seed = told.seed
 
+        if not told.music.enabled:
+            heard = without_music(heard)
         speech = at(run, speak).submit(heard, told.voice, told.mix, seed, run=run)
-        music = at(run, score).submit(heard, told.voice, told.music, seed, run=run)
+        music = at(run, score).submit(heard, told.voice, told.music, told.mix, seed, run=run)
         sound = at(run, mix_sound).submit(heard, speech, music, told.mix, run=run)
         video = None
         seen = None

@@ -9,7 +9,7 @@ from models.music import CueSpec, Piece, open_composer
 from studio.audio import decode_audio, open_flac
 from studio.errors import MediaError
 from studio.keys import code_version, fingerprint
-from studio.specs import MusicSpec, VoiceSpec
+from studio.specs import MixSpec, MusicSpec, VoiceSpec
 from studio.store import Store
 from studio.timeline import seconds_estimate
 from studio.types import SAMPLE_RATE, Blob, MusicCue, MusicPiece, MusicTrack, Rehearsal
@@ -21,7 +21,13 @@ _MADE_BY = ("models.music", "studio.audio")
 
 @stage("music", tags=("cpu",), made_by=(*_MADE_BY, "studio.timeline", "tasks.music"))
 def score(
-    rehearsal: Rehearsal, voice: VoiceSpec, music: MusicSpec, seed: int, *, run: Run
+    rehearsal: Rehearsal,
+    voice: VoiceSpec,
+    music: MusicSpec,
+    mix: MixSpec,
+    seed: int,
+    *,
+    run: Run,
 ) -> MusicTrack:
     """Make a piece for every cue that plays; a piece that was made before is not made again.
 
@@ -29,12 +35,12 @@ def score(
     estimate of that length from the words, and fitted to the sample by the mix.
     """
     script, assets = rehearsal.script, rehearsal.assets
-    cues = [cue for cue in script.cues if cue.action == "play"] if music.enabled else []
+    cues = [cue for cue in script.cues if cue.action == "play"]
     files = {cue.index: assets.music for cue in cues if assets.music} | dict(assets.cue_files)
     pieces = [
         _recorded(run.store, cue, files[cue.index], music) for cue in cues if files.get(cue.index)
     ]
-    lengths = seconds_estimate(script, voice)
+    lengths = seconds_estimate(script, voice, mix)
     composed = [cue for cue in cues if not files.get(cue.index)]
     specs = [
         CueSpec(

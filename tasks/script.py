@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -55,6 +55,11 @@ def rehearse(order: Order, *, run: Run) -> Rehearsal:
     )
     run.report("parse", 1, 1)
     return Rehearsal(script=script, assets=assets)
+
+
+def without_music(rehearsal: Rehearsal) -> Rehearsal:
+    """The same words with nothing played: no lead-in waits for music that does not come."""
+    return replace(rehearsal, script=replace(rehearsal.script, cues=()))
 
 
 def _beside(script: Path, name: str) -> str:

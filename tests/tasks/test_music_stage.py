@@ -10,11 +10,12 @@ import soundfile
 
 from studio.audio import read_flac
 from studio.errors import MediaError
-from studio.specs import MusicSpec, VoiceSpec
+from studio.specs import MixSpec, MusicSpec, VoiceSpec
 from studio.types import MusicTrack
 from tasks.music import score
 from tasks.run import Run
-from tasks.script import Order, rehearse
+from tasks.script import Order, rehearse, without_music
+from tasks.speech import speak
 
 SCRIPT = "[MUSIC: calm piano]\nOne.\n[MUSIC: stop]\nTwo.\n[MUSIC: fast drums]\nThree.\n"
 
@@ -26,7 +27,7 @@ def _scored(
     path.write_text(script, encoding="utf-8")
     heard = rehearse.fn(Order(script=str(path), music=music), run=run)
     told = spec or MusicSpec(engine=("hum",))
-    return score.fn(heard, VoiceSpec(), told, 7, run=run)
+    return score.fn(heard, VoiceSpec(), told, MixSpec(), 7, run=run)
 
 
 @pytest.mark.parametrize("engine", ["arranger", "hum"])
@@ -82,5 +83,13 @@ def test_a_cue_may_name_a_recording_of_its_own(tmp_path: Path, run: Run) -> None
     assert [piece.engine for piece in track.pieces] == ["hum", "recording"]
 
 
-def test_no_music_is_no_piece(tmp_path: Path, run: Run) -> None:
-    assert _scored(tmp_path, run, spec=MusicSpec(enabled=False)).pieces == ()
+def test_without_music_no_piece_is_made_and_nothing_waits_for_one(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "script.txt"
+    path.write_text(SCRIPT, encoding="utf-8")
+    heard = rehearse.fn(Order(script=str(path)), run=run)
+    silent = without_music(heard)
+    spec = MusicSpec(engine=("hum",))
+    assert score.fn(silent, VoiceSpec(), spec, MixSpec(), 7, run=run).pieces == ()
+    tone = VoiceSpec(engine=("tone",))
+    assert speak.fn(heard, tone, MixSpec(), 7, run=run).starts[0] > 0
+    assert speak.fn(silent, tone, MixSpec(), 7, run=run).starts[0] == 0
