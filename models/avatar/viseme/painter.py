@@ -95,13 +95,24 @@ def _ready(piece: _Piece) -> _Piece:
     return _Piece(piece.layer, piece.left, piece.top, see_through(piece.layer))
 
 
+_STEPS_PER_PX = 8
+"""The body moves in eighths of a pixel, which nobody sees; in most frames it then has not moved
+since the frame before and only the head is drawn.
+"""
+
+
+def _nearest(pixels: float) -> float:
+    return round(pixels * _STEPS_PER_PX) / _STEPS_PER_PX
+
+
 class HostPainter:
     """A drawn host at one size. `mirrored` puts the microphone on the other side."""
 
     def __init__(self, host: Host, size_px: int, *, mirrored: bool = False) -> None:
         self.size_px = size_px
         self._host, self._scale = host, size_px / ART_UNITS
-        self._frame = np.zeros((size_px, size_px, 4), np.uint8)
+        self._behind = np.zeros((size_px, size_px, 4), np.uint8)
+        self._frame = np.zeros_like(self._behind)
         self._planes = np.zeros((4, size_px, size_px), np.uint8)
         self.sprites = Sprites(SPRITE_CACHE_MIB)
         scale = self._scale
@@ -117,24 +128,46 @@ class HostPainter:
         self._microphone = _ready(self._microphone)
         self._head = _with_margin(_piece(draw_head(host, scale)), int(_HEAD_MARGIN * scale))
         self._work = np.empty_like(self._head.layer)
+        self._body: tuple[float, ...] | None = None
+        top, left = max(self._head.top, 0), max(self._head.left, 0)
+        bottom, right = (
+            self._head.top + self._work.shape[0],
+            self._head.left + self._work.shape[1],
+        )
+        self._head_box = (slice(top, bottom), slice(left, right))
         self._fields = _fields(host, self._head, scale)
 
     def paint(self, pose: Pose, mouth: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The host in a pose with its mouth in a state: planes (4, size_px, size_px), valid until
         the next call.
         """
-        frame, scale = self._frame, self._scale
-        frame[:] = 0
+        scale = self._scale
         sway, lift = pose.yaw * scale, pose.breath * scale
+        # Breath grows the body by 0.8 %, seen most at the shoulders, 180 units above the edge.
+        grow = _nearest(0.008 * 180 * lift) / (180 * scale)
+        body = (0.0, 0.0, _nearest(1.4 * sway), grow)
         if self._host.hair == "bob":
-            self._shift(
-                self._back, -4 * sway + pose.roll * scale, 1.1 * lift - pose.pitch * scale, 0.0
-            )
-        self._shift(self._torso, 1.4 * sway, 0.0, 0.008 * pose.breath)
-        blend(frame, self._turned_head(pose, mouth), self._head.left, self._head.top)
-        self._microphone.onto(frame)
-        cv2.split(frame, list(self._planes))
+            # Hair has soft edges: steps twice as large do not show.
+            back_x, back_y = -4 * sway + pose.roll * scale, 1.1 * lift - pose.pitch * scale
+            body = (2 * _nearest(back_x / 2), 2 * _nearest(back_y / 2), *body[2:])
+        if body == self._body:
+            rows, columns = self._head_box
+        else:
+            self._draw_body(*body)
+            self._body, rows, columns = body, slice(None), slice(None)
+        self._frame[rows, columns] = self._behind[rows, columns]
+        turned = self._turned_head(pose, mouth)
+        blend(self._frame, turned, self._head.left, self._head.top)
+        cv2.split(self._frame[rows, columns], [plane[rows, columns] for plane in self._planes])
         return self._planes
+
+    def _draw_body(self, back_x: float, back_y: float, sway: float, grow: float) -> None:
+        """All but the head. The microphone never meets the head, so it can be drawn before it."""
+        self._behind[:] = 0
+        if self._host.hair == "bob":
+            self._shift(self._back, back_x, back_y, 0.0)
+        self._shift(self._torso, sway, 0.0, grow)
+        self._microphone.onto(self._behind)
 
     def _shift(self, piece: _Piece, dx: float, dy: float, grow: float) -> None:
         """Put a piece, moved by a fraction of pixels and grown from its lower middle."""
@@ -143,7 +176,7 @@ class HostPainter:
             [[1 + grow, 0, dx - grow * width / 2], [0, 1 + grow, dy - grow * height]], np.float32
         )
         moved = cv2.warpAffine(piece.layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
-        blend(self._frame, np.asarray(moved, np.uint8), piece.left, piece.top)
+        blend(self._behind, np.asarray(moved, np.uint8), piece.left, piece.top)
 
     def _turned_head(self, pose: Pose, mouth: NDArray[np.float32]) -> Layer:
         work, head = self._work, self._head
