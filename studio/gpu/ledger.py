@@ -23,12 +23,9 @@ from studio.gpu.lease import Holding, Lease
 from studio.gpu.placement import Request, Share, plan
 from studio.gpu.tickets import Ticket, TicketFile, TicketFolder
 
-_GLANCE_S = 0.005
-"""A waiter looks this often whether any ticket changed: one `stat`, 2 µs."""
-_SWEEP_FIRST_S, _SWEEP_LATER_S = 0.03, 0.08
-"""And this often whether a holder has died, which changes no file: the oldest waiter, and the
-others. The oldest one's sweep wakes the others.
-"""
+_SWEEP_FIRST_S, _SWEEP_LATER_S = 0.04, 0.25
+"""A return wakes every waiter at once. The death of a holder changes no file: the oldest waiter
+looks for it this often, the others less, because the oldest one's sweep wakes them."""
 
 
 def host_folder(environ: Mapping[str, str]) -> Path:
@@ -132,10 +129,6 @@ class Ledger:
         """Whether anybody on this host waits for a card."""
         return any(holding.card_uuid is None for holding in self.holdings())
 
-    def stamp(self) -> int:
-        """Changes whenever somebody comes or goes; costs one `stat`."""
-        return self._folder.stamp()
-
     def card(self, uuid: str) -> Card:
         """A card of this ledger."""
         return self._cards[uuid]
@@ -193,24 +186,23 @@ class Ledger:
 
     def _wait(self, file: TicketFile, ticket: Ticket, patience: _Patience) -> Ticket | None:
         deadline = patience.deadline(time.monotonic())
-        while True:
-            stamp = self._folder.stamp()
-            with self._folder.locked():
-                tickets = self._folder.read()
-                card = _turn_of(file.name, tickets)
-                if card is not None:
-                    granted = replace(ticket, card=card, since=time.time())
-                    file.write(granted)
-                    return granted
-            if time.monotonic() >= deadline:
-                return None
-            if patience.on_wait is not None:
-                patience.on_wait()
-            oldest = next(name for name, other in tickets.items() if other.card is None)
-            sweep_s = _SWEEP_FIRST_S if oldest == file.name else _SWEEP_LATER_S
-            until = min(deadline, time.monotonic() + sweep_s)
-            while time.monotonic() < until and self._folder.stamp() == stamp:
-                time.sleep(_GLANCE_S)
+        with self._folder.watch() as watch:
+            while True:
+                with self._folder.locked():
+                    tickets = self._folder.read()
+                    card = _turn_of(file.name, tickets)
+                    if card is not None:
+                        granted = replace(ticket, card=card, since=time.time())
+                        file.write(granted)
+                        return granted
+                left_s = deadline - time.monotonic()
+                if left_s <= 0.0:
+                    return None
+                if patience.on_wait is not None:
+                    patience.on_wait()
+                oldest = next(name for name, other in tickets.items() if other.card is None)
+                sweep_s = _SWEEP_FIRST_S if oldest == file.name else _SWEEP_LATER_S
+                watch.wait(min(left_s, sweep_s))
 
     def _suitable(self, stage: str, need: Share, card: int | None) -> dict[str, Share]:
         """The cards that could ever hold it. Raises `EngineUnavailable` for none."""

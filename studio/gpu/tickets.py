@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from studio.errors import OutputError
+from studio.gpu.folder_watch import FolderWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +130,9 @@ class TicketFolder:
                 found[name] = ticket
         return found
 
-    def stamp(self) -> int:
-        """Changes whenever a ticket is drawn, given up or swept: a cheap thing to watch."""
-        return self._tickets.stat().st_mtime_ns
+    def watch(self) -> FolderWatch:
+        """Tells when a ticket is drawn, given up or swept."""
+        return FolderWatch(self._tickets)
 
     def _names(self) -> list[str]:
         with os.scandir(self._tickets) as entries:
