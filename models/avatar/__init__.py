@@ -91,13 +91,15 @@ class Role:
     """Whom an actor plays: a `portrait` (h, w, 3), RGB, or for lips alone a film (n, h, w, 3)
     that is repeated.
 
-    `marks` are the portrait's 68 landmarks in its pixels where they are known, as for a drawing.
-    `commercial` refuses weights that forbid commercial use.
+    `pose_film` (n, h, w, 3) at 25 fps lends SadTalker its head's motion. `marks` are the
+    portrait's 68 landmarks in its pixels where they are known, as for a drawing. `commercial`
+    refuses weights that forbid commercial use.
     """
 
     portrait: NDArray[np.uint8]
     spec: AvatarSpec
     marks: NDArray[np.float64] | None = None
+    pose_film: NDArray[np.uint8] | None = None
     commercial: bool = False
 
 
@@ -106,7 +108,7 @@ class Sitting:
     """Who is drawn, how large, and where it looks.
 
     `portrait`, where given, is drawn instead of a host (`viseme.portrait.read_portrait` makes one).
-    `look` is a host's name (`viseme.cast.HOSTS`), perhaps with an outfit ("nova/teal"). `facing`
+    `look` is a host's name (`viseme.hosts.HOSTS`), perhaps with an outfit ("nova/teal"). `facing`
     says where the other host stands in the picture. `motion_scale` 0..2 scales the movement of head
     and brows.
     """
@@ -181,8 +183,7 @@ def open_actor(engine: AvatarEngineName, role: Role, device: DeviceSpec) -> Iter
 
     Raises:
         EngineUnavailable: The engine makes no frames; torch, weights or the card are missing; or
-        the weights' licence
-            forbids what is asked.
+            the weights' licence forbids what is asked.
         NoFaceError: The portrait has no usable face.
     """
     match engine:
@@ -200,7 +201,7 @@ def open_actor(engine: AvatarEngineName, role: Role, device: DeviceSpec) -> Iter
             else:
                 from models.avatar.sadtalker.talker import open_talker
 
-                yield open_talker(role.portrait, role.spec, device, role.marks)
+                yield open_talker(role.portrait, role.spec, device, role.marks, role.pose_film)
         case "viseme" | "still" | "did_api":
             raise EngineUnavailable(
                 "avatar", f"the engine {engine!r} makes no frames", "Use another"
