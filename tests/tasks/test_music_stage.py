@@ -11,7 +11,7 @@ import soundfile
 from studio.audio import read_flac
 from studio.errors import MediaError
 from studio.specs import MixSpec, MusicSpec, VoiceSpec
-from studio.types import MusicTrack
+from studio.types import SAMPLE_RATE, MusicTrack
 from tasks.music import score
 from tasks.run import Run
 from tasks.script import Order, rehearse, without_music
@@ -91,5 +91,6 @@ def test_without_music_no_piece_is_made_and_nothing_waits_for_one(tmp_path: Path
     spec = MusicSpec(engine=("hum",))
     assert score.fn(silent, VoiceSpec(), spec, MixSpec(), 7, run=run).pieces == ()
     tone = VoiceSpec(engine=("tone",))
-    assert speak.fn(heard, tone, MixSpec(), 7, run=run).starts[0] > 0
-    assert speak.fn(silent, tone, MixSpec(), 7, run=run).starts[0] == 0
+    lead_in = round(MixSpec().lead_in_s * SAMPLE_RATE)
+    assert speak.fn(heard, tone, MixSpec(), 7, run=run).starts[0] >= lead_in
+    assert speak.fn(silent, tone, MixSpec(), 7, run=run).starts[0] < lead_in
