@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from models.avatar.viseme.canvas import Canvas, Linear, mixed
+from models.avatar.viseme.canvas import Canvas, Linear, Mask, mixed
 from models.avatar.viseme.character import Host
 from models.avatar.viseme.outlines import ellipse, outline, shifted, through
 from models.avatar.viseme.shoulders import draw_cloth, draw_neck
@@ -110,6 +110,11 @@ def _hoodie(canvas: Canvas, host: Host) -> None:
         )
     )
     canvas.put(inside, Linear((0, 360), (0, 420), p.under, mixed(p.under, "#6f7d88", 0.5)))
+    _drawstrings(canvas, host, cloth)
+
+
+def _drawstrings(canvas: Canvas, host: Host, cloth: Mask) -> None:
+    p = host.palette
     for side in (-1, 1):
         x = 256 + side * 20
         cord = outline(f"M {x} 402 C {x + side * 3} 424 {x - side * 2} 444 {x + side * 2} 470")
