@@ -90,33 +90,44 @@ def write(
     uniform = uniform.to(prompt.device)
     past: Any = None
     begin = 0
-    for step in range(steps):
-        at = known + 1 + step
-        written = grid[:, :, begin:at]
-        both = written.repeat(2, 1, 1) if guided else written
-        words: dict[str, Any] = {"encoder_hidden_states": hidden}
-        if condition.prefix:
-            words = {"encoder_hidden_states": hidden if past is None else None}
-        else:
-            words["encoder_attention_mask"] = mask
+    for at in range(known + 1, known + 1 + steps):
+        # What was read before is in the cache: after the prompt, one position a step.
+        unread = grid[:, :, begin:at].repeat(2 if guided else 1, 1, 1)
         out = decoder(
-            input_ids=both.reshape(-1, both.shape[-1]),
+            input_ids=unread.reshape(-1, at - begin),
             past_key_values=past,
             use_cache=True,
-            **words,
+            **_words(hidden, mask, condition.prefix, first=past is None),
         )
-        past, begin = out.past_key_values, at
-        logits = out.logits[:, -1].float().reshape(-1, num_codebooks, out.logits.shape[-1])
-        if guided:
-            wanted, empty = logits.chunk(2)
-            logits = empty + (wanted - empty) * sampling.guidance
-        drawn = draw(logits, uniform[:, step], sampling)
+        begin = at
+        past = out.past_key_values
+        drawn = draw(
+            _guided(out.logits, num_codebooks, sampling), uniform[:, at - known - 1], sampling
+        )
         for k, late in enumerate(lag):
             if known <= at - 1 - late < frames:
                 grid[:, k, at] = drawn[:, k]
     return torch.stack(
         [grid[:, k, 1 + late + known : 1 + late + frames] for k, late in enumerate(lag)], dim=1
     )
+
+
+def _words(
+    hidden: torch.Tensor, mask: torch.Tensor, prefix: bool, *, first: bool
+) -> dict[str, Any]:
+    """The decoder's arguments for the words: read in every step, or once in front of the codes."""
+    if prefix:
+        return {"encoder_hidden_states": hidden if first else None}
+    return {"encoder_hidden_states": hidden, "encoder_attention_mask": mask}
+
+
+def _guided(logits: torch.Tensor, num_codebooks: int, sampling: Sampling) -> torch.Tensor:
+    """The last step's logits, `(batch, codebooks, codes)`, moved towards the words."""
+    last = logits[:, -1].float().reshape(-1, num_codebooks, logits.shape[-1])
+    if sampling.guidance <= 1.0:
+        return last
+    wanted, empty = last.chunk(2)
+    return empty + (wanted - empty) * sampling.guidance
 
 
 def draw(logits: torch.Tensor, uniform: torch.Tensor, sampling: Sampling) -> torch.Tensor:
