@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -68,8 +70,8 @@ def mix_episode(
     Raises `SpeechError` or `MusicError` when a recording is not as long as it says, or a placement
     has no piece.
     """
-    desk = set_desk(speech, music, placements, spec, store)
     with ExitStack() as stack:
+        desk = set_desk(speech, music, placements, spec, store, stack)
         drafts = [stack.enter_context(store.draft(".flac")) for _ in range(3)]
         loudness, peak = _master(desk, spec, drafts, correction_db=0.0)
         missing = spec.loudness_lufs - loudness.integrated_lufs
@@ -94,8 +96,13 @@ def set_desk(
     placements: Sequence[MusicPlacement],
     spec: MixSpec,
     store: Store,
+    stack: ExitStack,
 ) -> Desk:
-    """Everything that sounds, with its levels: the mix before mastering."""
+    """Everything that sounds, with its levels: the mix before mastering.
+
+    Decoded music lies in temporary files beside the store's drafts until `stack` closes: chunks of
+    a piece are read many times and in any order, for which FLAC is slow.
+    """
     lines = tuple(
         Line(start=start, num_samples=line.num_samples, read=partial(_read_line, store, line))
         for line, start in zip(speech.lines, speech.starts, strict=True)
@@ -113,7 +120,7 @@ def set_desk(
     )
     return Desk(
         lines=lines,
-        beds=tuple(_beds(music, placements, wanted_lufs, spec.num_channels, store)),
+        beds=tuple(_beds(music, placements, wanted_lufs, spec.num_channels, store, stack)),
         ducker=Ducker(spoken_spans(speech), shape),
         num_samples=speech.num_samples,
         num_channels=spec.num_channels,
@@ -144,6 +151,7 @@ def _beds(
     wanted_lufs: float,
     num_channels: int,
     store: Store,
+    stack: ExitStack,
 ) -> Iterator[Bed]:
     pieces = {piece.cue: piece for piece in music.pieces} if music else {}
     beds: dict[tuple[int, int], list[MusicPlacement]] = {}
@@ -152,9 +160,12 @@ def _beds(
             raise MusicError(f"cue {placed.cue + 1}", "no music was made for it", "Run it again")
         # Placements of one piece that begin at one place are steps of its level.
         beds.setdefault((placed.cue, placed.start - placed.offset), []).append(placed)
+    decoded: dict[int, Path] = {}
     for (cue, start), steps in beds.items():
+        if cue not in decoded:
+            decoded[cue] = _decoded(pieces[cue], store, stack)
         length = max(placed.offset + placed.num_samples for placed in steps)
-        open_piece = open_fitted(pieces[cue], length, store)
+        open_piece = partial(_fitted, decoded[cue], pieces[cue], length)
         level = bed_gain(open_piece, num_channels, wanted_lufs)
         layers = tuple(
             Layer(
@@ -169,33 +180,37 @@ def _beds(
         yield Bed(start=start, layers=layers, open=open_piece)
 
 
-def open_fitted(
-    piece: MusicPiece, num_samples: int, store: Store
-) -> Callable[[], Iterator[Samples]]:
-    """A function that starts a piece's stereo stream, made exactly `num_samples` long.
-
-    Raises `MusicError` when the recording is not as long as it says.
-    """
-    path = store.path(piece.audio)
-    declared = sum(piece.chunk_samples) + piece.ending_samples
-    found = soundfile.info(path).frames
+def _decoded(piece: MusicPiece, store: Store, stack: ExitStack) -> Path:
+    """A piece as raw stereo float32. Raises `MusicError` when it is not as long as it says."""
+    declared, found = sum(piece.chunk_samples) + piece.ending_samples, 0
+    try:
+        handle, name = tempfile.mkstemp(dir=store.root / "drafts", suffix=".f32")
+        stack.callback(os.unlink, name)
+        with (
+            os.fdopen(handle, "wb") as raw,
+            soundfile.SoundFile(store.path(piece.audio)) as sound,
+        ):
+            while len(block := sound.read(BLOCK, dtype="float32", always_2d=True)):
+                stereo = block if block.shape[1] == 2 else block.repeat(2, axis=1)
+                raw.write(np.ascontiguousarray(stereo, np.float32).tobytes())
+                found += len(block)
+    except OSError as error:
+        place = str(store.root)
+        raise OutputError(place, error.strerror or "failed", "Free some room and retry") from error
     if found != declared:
         where = f"cue {piece.cue + 1} ({piece.prompt})"
         raise MusicError(where, f"{found} samples instead of {declared}", "Run it again")
+    return Path(name)
 
-    return lambda: _fitted(path, piece, num_samples)
 
+def _fitted(raw: Path, piece: MusicPiece, num_samples: int) -> Iterator[Samples]:
+    """The piece, made exactly `num_samples` long, from its beginning."""
 
-def _fitted(path: Path, piece: MusicPiece, num_samples: int) -> Iterator[Samples]:
-    with soundfile.SoundFile(path) as file:
+    def read(start: int, count: int) -> Samples:
+        values = np.fromfile(raw, np.float32, 2 * count, offset=8 * start)
+        return values.reshape(-1, 2)
 
-        def read(start: int, count: int) -> Samples:
-            if file.tell() != start:
-                file.seek(start)
-            samples = np.asarray(file.read(count, dtype="float32", always_2d=True), np.float32)
-            return samples if samples.shape[1] == 2 else samples.repeat(2, axis=1)
-
-        yield from fit(read, piece, num_samples, block_samples=BLOCK)
+    return fit(read, piece, num_samples, block_samples=BLOCK)
 
 
 def _master(
