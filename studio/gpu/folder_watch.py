@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,11 +35,18 @@ class FolderWatch:
         """Whether the kernel tells (inotify); otherwise the folder's time stamp is looked at."""
         return self._descriptor >= 0
 
-    def wait(self, timeout_s: float) -> None:
-        """Return when something has changed since the last call, or after `timeout_s`."""
+    def wait(self, timeout_s: float, also: Iterable[int] = ()) -> None:
+        """Return when something has changed since the last call, or after `timeout_s`.
+
+        Args:
+            timeout_s: the longest wait.
+            also: descriptors that end the wait when they become readable; looked at only
+                `by_kernel`.
+        """
         if self._descriptor >= 0:
             poll = select.poll()
-            poll.register(self._descriptor, select.POLLIN)
+            for descriptor in (self._descriptor, *also):
+                poll.register(descriptor, select.POLLIN)
             if poll.poll(max(0.0, timeout_s) * 1000.0):
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._descriptor, 65_536)
@@ -67,6 +75,44 @@ class FolderWatch:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class ExitWatch:
+    """Descriptors that become readable when processes end, for `FolderWatch.wait`.
+
+    The kernel closes a process's files, and so drops its locks, before it announces the end.
+    """
+
+    def __init__(self) -> None:
+        self._descriptors: dict[int, int] = {}
+        self.complete = True
+
+    def of(self, pids: Iterable[int]) -> list[int]:
+        """Descriptors for these processes. `complete` tells whether each of them could be watched:
+        not on other systems, and not for a process that has ended or is invisible from here.
+        """
+        wanted = set(pids) - {os.getpid()}
+        for pid in self._descriptors.keys() - wanted:
+            os.close(self._descriptors.pop(pid))
+        for pid in wanted - self._descriptors.keys():
+            with contextlib.suppress(OSError, AttributeError):
+                self._descriptors[pid] = os.pidfd_open(pid)
+        # One that has ended and is still wanted (its lock lives on in a child) would end every
+        # wait.
+        ended = _readable(self._descriptors.values())
+        self.complete = self._descriptors.keys() == wanted and not ended
+        return [descriptor for descriptor in self._descriptors.values() if descriptor not in ended]
+
+    def close(self) -> None:
+        """Stop watching."""
+        self.of(())
+
+
+def _readable(descriptors: Iterable[int]) -> set[int]:
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(0)}
 
 
 def _inotify(folder: Path) -> int:

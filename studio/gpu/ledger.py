@@ -14,18 +14,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.errors import EngineUnavailable
 from studio.gpu.cards import Card
+from studio.gpu.folder_watch import ExitWatch
 from studio.gpu.lease import Holding, Lease
 from studio.gpu.placement import Request, Share, plan
 from studio.gpu.tickets import Ticket, TicketFile, TicketFolder
 
-_SWEEP_FIRST_S, _SWEEP_LATER_S = 0.04, 0.25
-"""A return wakes every waiter at once. The death of a holder changes no file: the oldest waiter
-looks for it this often, the others less, because the oldest one's sweep wakes them."""
+_SWEEP_FIRST_S, _SWEEP_LATER_S = 0.03, 0.25
+"""A return, and the end of a holder's process, wake a waiter at once where the kernel tells of
+both. Otherwise dead holders are looked for: by the oldest waiter and by the others this often; the
+oldest one's sweep wakes the others.
+"""
 
 
 def host_folder(environ: Mapping[str, str]) -> Path:
@@ -186,7 +190,8 @@ class Ledger:
 
     def _wait(self, file: TicketFile, ticket: Ticket, patience: _Patience) -> Ticket | None:
         deadline = patience.deadline(time.monotonic())
-        with self._folder.watch() as watch:
+        exits = ExitWatch()
+        with self._folder.watch() as watch, closing(exits):
             while True:
                 with self._folder.locked():
                     tickets = self._folder.read()
@@ -200,9 +205,11 @@ class Ledger:
                     return None
                 if patience.on_wait is not None:
                     patience.on_wait()
+                ends = exits.of(other.pid for other in tickets.values())
                 oldest = next(name for name, other in tickets.items() if other.card is None)
-                sweep_s = _SWEEP_FIRST_S if oldest == file.name else _SWEEP_LATER_S
-                watch.wait(min(left_s, sweep_s))
+                told = watch.by_kernel and exits.complete
+                first = oldest == file.name and not told
+                watch.wait(min(left_s, _SWEEP_FIRST_S if first else _SWEEP_LATER_S), ends)
 
     def _suitable(self, stage: str, need: Share, card: int | None) -> dict[str, Share]:
         """The cards that could ever hold it. Raises `EngineUnavailable` for none."""

@@ -70,8 +70,8 @@ class Meter:
         self._skipped = 0
 
     def __enter__(self) -> Self:
-        self._origin_ns = self.now_ns()
         self._last = self._look(slow=False)
+        self._origin_ns = self._last.at_ns
         self._books.open(self._last)
         self._thread = threading.Thread(target=self._sample, name="meter", daemon=True)
         self._thread.start()
