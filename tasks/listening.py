@@ -17,6 +17,7 @@ from models.sound.loudness import Loudness, LoudnessMeter
 from studio.audio import Samples
 from studio.errors import DeliveryError
 from studio.types import SAMPLE_RATE
+from tasks.promise import AAC_BLOCK
 from tasks.soundtrack import frame_samples
 
 QUIET = 10.0 ** (-60.0 / 20.0)
@@ -36,10 +37,11 @@ SEARCH = SAMPLE_RATE // 2
 class Heard:
     """Figures of a decoded sound track.
 
-    `start_s` is when its first sample is played, `length` what the container says, in samples,
-    `num_decoded` what came out of the decoder (a last block may be padded). `silences` are
-    `(start, end)` in samples. `shifts` are by how many samples the sound lies late, one per place
-    where it was compared with the master, None where it was not found again.
+    `kbps` is the bit rate of the busiest second, `start_s` is when the first sample is played,
+    `length` what the container says, in samples, `num_decoded` what came out of the decoder (a last
+    block may be padded). `silences` are `(start, end)` in samples. `shifts` are by how many samples
+    the sound lies late, one per place where it was compared with the master, None where it was not
+    found again.
     """
 
     codec: str
@@ -114,7 +116,7 @@ def _measure(
         profile=codec.profile or "",
         sample_rate=codec.sample_rate,
         num_channels=codec.channels,
-        kbps=track.num_bytes * 8 / 1000 / max(num_decoded / SAMPLE_RATE, 1e-3),
+        kbps=_busiest_kbps(track.sizes, codec.frame_size or AAC_BLOCK, codec.sample_rate),
         start_s=start_s,
         length=round((stream.duration or 0) * (stream.time_base or 0) * SAMPLE_RATE),
         num_decoded=num_decoded,
@@ -125,11 +127,11 @@ def _measure(
 
 
 class _Track:
-    """A decoded track in blocks of a second; counts its packets' bytes on the way."""
+    """A decoded track in blocks of a second; notes its packets' sizes on the way."""
 
     def __init__(self, container: av.container.InputContainer, stream: av.AudioStream) -> None:
         self._container, self._stream = container, stream
-        self.num_bytes = 0
+        self.sizes: list[int] = []
         self.first_s = 0.0
 
     def blocks(self) -> Iterator[Samples]:
@@ -137,7 +139,8 @@ class _Track:
         count = 0
         first = True
         for packet in self._container.demux(self._stream):
-            self.num_bytes += packet.size
+            if packet.size:
+                self.sizes.append(packet.size)
             for frame in packet.decode():
                 if first:
                     self.first_s, first = frame.time or 0.0, False
@@ -148,6 +151,14 @@ class _Track:
                 waiting, count = [], 0
         if waiting:
             yield np.concatenate(waiting)
+
+
+def _busiest_kbps(sizes: Sequence[int], frame_size: int, sample_rate: int) -> float:
+    """The bit rate of the busiest second: pauses need few bits at any rate."""
+    count = max(1, min(len(sizes), sample_rate // frame_size))
+    total = np.concatenate(([0], np.cumsum(sizes)))
+    most = int((total[count:] - total[:-count]).max()) if sizes else 0
+    return most * 8 / 1000 * sample_rate / (count * frame_size)
 
 
 class _Silences:

@@ -12,8 +12,8 @@ LOUDNESS_TOLERANCE_LU = 0.5
 """What podcast platforms allow to either side of the target."""
 
 LEAST_RATE = 0.5
-"""Share of the bit rate asked for that a track must reach. AAC spends less on pauses and plain
-sounds; a track far below was encoded at another rate.
+"""Share of the bit rate asked for that a stereo track's busiest second must reach. AAC spends less
+on plain sounds, and one channel needs half; a track far below was encoded at another rate.
 """
 
 SILENCE_MARGIN_S = 0.6
@@ -35,7 +35,7 @@ def check_sound(heard: Heard, expected: Expected, kind: str) -> Iterator[Check]:
     shape = f"{heard.sample_rate} Hz, {heard.num_channels} ch"
     wanted = f"{SAMPLE_RATE} Hz, {expected.num_channels} ch"
     yield check("format", shape, wanted, shape == wanted)
-    least = LEAST_RATE * expected.audio_kbps
+    least = LEAST_RATE * expected.audio_kbps * expected.num_channels / 2
     yield check("bit rate", f"{heard.kbps:.0f} kb/s", f">= {least:.0f} kb/s", heard.kbps >= least)
     yield from _check_length(heard, expected)
     low, high = (expected.loudness_lufs + side * LOUDNESS_TOLERANCE_LU for side in (-1, 1))

@@ -23,6 +23,7 @@ from tasks.gate import check_release
 from tasks.listening import listen, same_sound
 from tasks.package import Contents, expected_of, package_episode
 from tasks.promise import Expected
+from tasks.soundtrack import encode_soundtrack
 from tasks.watching import watch
 from tests.tasks.small_episode import (
     FPS,
@@ -275,6 +276,14 @@ def test_the_m4a_is_not_measured_twice_unless_it_differs(good: Path, folder: Pat
     data[-2000] ^= 0xFF
     (folder / f"{NAME}.m4a").write_bytes(data)
     assert not same_sound(video, folder / f"{NAME}.m4a")
+
+
+def test_a_track_at_another_bit_rate_is_caught(
+    store: Store, contents: Contents, folder: Path, expected: Expected
+) -> None:
+    low = encode_soundtrack(contents.mix, "mp3", 64, true_peak_dbtp=-1.0, store=store)
+    shutil.copyfile(store.path(low.audio), folder / f"{NAME}.mp3")
+    assert "mp3 bit rate 64 kb/s" in figures(folder, expected)
 
 
 def test_sound_without_a_master_is_still_measured(good: Path) -> None:
