@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 
 from studio.errors import StoreError
 
-PhaseKind = Literal["lease", "input", "load", "encode", "write"]
-"""What a stage can say of itself: it waits for a lease or for its input, loads an engine, encodes,
-writes files.
+PhaseKind = Literal["lease", "input", "load", "write"]
+"""What a stage can say of itself: it waits for a lease or for its input, loads an engine, writes
+files.
 """
 
 SCHEMA = "podcast-studio.trace/1"
