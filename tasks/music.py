@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
-from models.music import CueSpec, Piece, open_composer
+from models.music import Composer, CueSpec, Piece, open_composer
 from studio.audio import decode_audio, open_flac
-from studio.errors import MediaError
+from studio.errors import EngineUnavailable, MediaError
 from studio.keys import code_version, fingerprint
-from studio.specs import MixSpec, MusicSpec, VoiceSpec
+from studio.specs import MixSpec, MusicEngineName, MusicSpec, VoiceSpec
 from studio.store import Store
 from studio.timeline import seconds_estimate
 from studio.types import SAMPLE_RATE, Blob, MusicCue, MusicPiece, MusicTrack, Rehearsal
@@ -70,12 +71,16 @@ def _compose(
 
     All that are not known are composed in one call, which a neural engine makes one batch of.
     """
-    with first_that_works(
-        run, "music", music.engine, lambda name: open_composer(name, music, run.device)
-    ) as (engine, steps):
+    with first_that_works(run, "music", music.engine, lambda name: _open(name, music, run)) as (
+        engine,
+        steps,
+    ):
         info = engine.info
         name = info.name
-        keys = [fingerprint("piece", code_version(*_MADE_BY), name, spec) for spec in specs]
+        keys = [
+            fingerprint("piece", code_version(*_MADE_BY), name, info.identity, spec)
+            for spec in specs
+        ]
         known = [run.store.recall(key, MusicPiece) for key in keys]
         todo = [place for place, piece in enumerate(known) if piece is None]
         run.report("music", len(cues) - len(todo), len(cues))
@@ -89,6 +94,15 @@ def _compose(
     return MusicTrack(
         sample_rate=SAMPLE_RATE, pieces=tuple(placed), engines=(info,), fallbacks=steps
     )
+
+
+@contextmanager
+def _open(name: MusicEngineName, music: MusicSpec, run: Run) -> Iterator[Composer]:
+    with open_composer(name, music, run.device) as engine:
+        if run.commercial and not engine.info.commercial:
+            found = f"the weights of {name} ({engine.info.weights_licence}) forbid commercial use"
+            raise EngineUnavailable("music", found, "Use arranger, or leave out --commercial")
+        yield engine
 
 
 def _store(piece: Piece, cue: MusicCue, engine: str, store: Store) -> MusicPiece:

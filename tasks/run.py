@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from prefect.blocks.system import Secret
+
 from studio.errors import EngineUnavailable
 from studio.gpu.cards import load_nvml, survey
 from studio.gpu.meter import Meter
@@ -89,6 +91,20 @@ def open_run(
         finally:
             # A cancelled flow leaves stages running in threads: they end at their next step.
             run.over.set()
+
+
+def secret(service: str) -> str:
+    """The key of a cloud service: `ELEVENLABS_API_KEY` for "elevenlabs"; empty when there is none.
+
+    The environment is asked first, then the Prefect block `elevenlabs-api-key`. The key is handed
+    to the engine and goes nowhere else.
+    """
+    if key := os.environ.get(f"{service.upper()}_API_KEY"):
+        return key
+    try:
+        return str(Secret.load(f"{service.replace('_', '-')}-api-key", _sync=True).get())
+    except ValueError:
+        return ""
 
 
 @contextmanager

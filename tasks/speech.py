@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
 from models.voice import LineSpec, Voice, open_voice
 from models.voice.polish import polish
+from models.voice.take import speak_checked
 from studio.audio import write_flac
-from studio.errors import SettingError
+from studio.errors import EngineUnavailable, SettingError
 from studio.keys import code_version, fingerprint
 from studio.specs import MixSpec, VoiceEngineName, VoiceSpec
 from studio.timeline import lay_out
@@ -21,7 +23,7 @@ from studio.types import (
     SpeechTrack,
     SpokenLine,
 )
-from tasks.run import Run, first_that_works
+from tasks.run import Run, first_that_works, secret
 from tasks.stage import stage
 
 _MADE_BY = ("models.voice", "studio.audio")
@@ -42,7 +44,10 @@ def speak(
         speakers = [speaker for speaker in script.speakers if engines[speaker] == names]
         segments = [s for s in script.segments if s.speaker in speakers]
         with first_that_works(
-            run, "speech", names, lambda name: open_voice(name, voice, run.device)
+            run,
+            "speech",
+            names,
+            lambda name: _open(name, voice, run),
         ) as (engine, steps):
             fallbacks += steps
             infos.append(engine.info)
@@ -87,6 +92,8 @@ def _speak(
             "line",
             code_version(*_MADE_BY),
             engine.info.name,
+            engine.info.identity,
+            voice.max_takes,
             spec,
             segment.speaker,
             voice.highpass_hz,
@@ -103,9 +110,10 @@ def _speak(
         else:
             done[segment.index] = _at(known, segment)
     run.report("speech", len(done), total)
-    for place, utterance in zip(todo, engine.say([specs[i] for i in todo]), strict=True):
+    for place in todo:
         segment, spec = segments[place], specs[place]
-        polished = polish(utterance, voice)
+        take = speak_checked(engine, spec, voice.max_takes)
+        polished = polish(take.utterance, voice)
         with run.store.draft(".flac") as draft:
             write_flac(draft.path, polished.samples)
         line = SpokenLine(
@@ -118,10 +126,22 @@ def _speak(
             num_samples=len(polished.samples),
             words=polished.words,
             phonemes=polished.phonemes,
+            takes=take.takes,
         )
         done[segment.index] = run.store.remember(keys[place], line)
         run.report("speech", len(done), total)
     return done
+
+
+@contextmanager
+def _open(name: VoiceEngineName, voice: VoiceSpec, run: Run) -> Iterator[Voice]:
+    cloud = name == "gtts_cloud" and voice.cloud != "google_translate"
+    key = secret(voice.cloud) if cloud else ""
+    with open_voice(name, voice, run.device, cloud_key=key) as engine:
+        if run.commercial and not engine.info.commercial:
+            found = f"the weights of {name} ({engine.info.weights_licence}) forbid commercial use"
+            raise EngineUnavailable("voice", found, "Use espeak_ng, or leave out --commercial")
+        yield engine
 
 
 def _at(line: SpokenLine, segment: Segment) -> SpokenLine:

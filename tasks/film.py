@@ -1,0 +1,118 @@
+"""Frames of a neural presenter, kept per line and shown again by the encode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.errors import AvatarError
+from studio.store import Store
+from studio.types import AvatarPart, Blob
+
+IDLE_LINE = -1
+"""The `line` of the part that shows a presenter listening."""
+
+_QP = "8"
+"""Quantiser of the stored frames: 4:4:4 at 8 is beyond what the final encode can show."""
+
+_CORNER = 0.06
+"""Radius of a filmed presenter's corners, as a share of its width: it stands there as a card."""
+
+
+def record(chunks: Iterable[NDArray[np.uint8]], fps: int, store: Store) -> tuple[Blob, int]:
+    """Store frames `(n, h, w, 3)` RGB as they come; returns the file and how many there were."""
+    num_frames = 0
+    with store.draft(".mkv") as draft, av.open(str(draft.path), "w", format="matroska") as reel:
+        stream = reel.add_stream("libx264", rate=fps)
+        stream.pix_fmt = "yuv444p"
+        stream.options = {"qp": _QP, "preset": "ultrafast"}
+        for chunk in chunks:
+            for pixels in chunk:
+                stream.height, stream.width = pixels.shape[:2]
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+                    format="yuv444p", dst_colorspace="ITU709", dst_color_range="MPEG"
+                )
+                frame.pts, frame.time_base = num_frames, Fraction(1, fps)
+                reel.mux(stream.encode(frame))
+                num_frames += 1
+        reel.mux(stream.encode(None))
+    return draft.taken(), num_frames
+
+
+class Reel:
+    """Paints a filmed presenter: its lines where they are spoken, its idle film to and fro between.
+
+    Frames are asked for in rising order; the picture is a card with rounded corners.
+    """
+
+    def __init__(self, parts: Sequence[AvatarPart], store: Store) -> None:
+        self._parts = [part for part in parts if part.line != IDLE_LINE]
+        self._store = store
+        idle = next(part for part in parts if part.line == IDLE_LINE)
+        self._idle = list(_frames(store.path(idle.data)))
+        if not self._idle:
+            raise AvatarError("avatar", "the listening film is empty", "Run again")
+        height, width = self._idle[0].shape[1:]
+        self._alpha = _card(height, width)
+        self._drawn = np.zeros((4, height, width), np.uint8)
+        self._drawn[3] = self._alpha
+        self._open: tuple[int, Iterator[NDArray[np.uint8]]] | None = None
+        self._shown = (-1, -1)
+
+    @property
+    def size_px(self) -> int:
+        """Width of a frame."""
+        return self._drawn.shape[2]
+
+    def paint(self, frame: int) -> NDArray[np.uint8]:
+        """See `models.avatar.Painter.paint`."""
+        part = next(
+            (p for p in self._parts if p.start_frame <= frame < p.start_frame + p.num_frames), None
+        )
+        if part is None:
+            last = len(self._idle) - 1
+            place = frame % (2 * last) if last else 0
+            self._draw(self._idle[min(place, 2 * last - place) if last else 0])
+            return self._drawn
+        wanted = (part.line, frame - part.start_frame)
+        if wanted == self._shown:
+            return self._drawn
+        if self._open is None or self._open[0] != part.line or wanted[1] < self._shown[1]:
+            self._open = (part.line, _frames(self._store.path(part.data)))
+            self._shown = (part.line, -1)
+        for _ in range(wanted[1] - self._shown[1]):
+            planes = next(self._open[1], None)
+            if planes is not None:
+                self._draw(planes)
+        self._shown = wanted
+        return self._drawn
+
+    def _draw(self, planes: NDArray[np.uint8]) -> None:
+        for channel in range(3):
+            cv2.multiply(planes[channel], self._alpha, dst=self._drawn[channel], scale=1 / 255)
+
+
+def _frames(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The stored planes `(3, h, w)`: Y, Cb, Cr, limited range, BT.709."""
+    with av.open(str(path)) as reel:
+        for frame in reel.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="yuv444p"), np.uint8)
+
+
+def _card(height: int, width: int) -> NDArray[np.uint8]:
+    """Opaque inside a rounded rectangle, drawn four times as large for its edge."""
+    large = np.zeros((4 * height, 4 * width), np.uint8)
+    radius = round(4 * width * _CORNER)
+    bottom, right = 4 * height - 1, 4 * width - 1
+    cv2.rectangle(large, (radius, 0), (right - radius, bottom), 255, -1)
+    cv2.rectangle(large, (0, radius), (right, bottom - radius), 255, -1)
+    for corner in ((radius, radius), (right - radius, radius)):
+        cv2.circle(large, corner, radius, 255, -1)
+        cv2.circle(large, (corner[0], bottom - radius), radius, 255, -1)
+    return np.asarray(cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
