@@ -122,7 +122,7 @@ def sadtalker(device: torch.device, size: int, frames: int) -> None:
         (torch.float16,) if device.type == "cuda" else ()
     ):
         ready = prepare(copy.deepcopy(renderer))
-        Placement(device=device, dtype=dtype).settle(ready.decoder)
+        Placement(device=device, dtype=dtype).settle(ready.decoder, channels_last=False)
         encoded = ready.encode(image, source)
         ready(encoded, driving[:1])
         elapsed = seconds(device, lambda: ready(encoded, driving))  # noqa: B023 - called at once

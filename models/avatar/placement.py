@@ -38,14 +38,16 @@ class Placement:
     dtype: torch.dtype
     compiled: bool = False
 
-    def settle(self, network: Network) -> Network:
-        """A network that bears half precision, on the device, channels last, compiled if so asked.
+    def settle(self, network: Network, *, channels_last: bool = True) -> Network:
+        """A network that bears half precision, on the device, compiled if so asked.
 
-        Channels last is the layout that both oneDNN and cuDNN's tensor-core kernels work in.
+        `channels_last` is the layout that oneDNN and cuDNN's tensor-core kernels work in;
+        networks with instance normalisation, which wants planes, lose more by the changes of
+        layout than the convolutions gain.
         """
         network.to(self.device, self.dtype)
         for parameter in (*network.parameters(), *network.buffers()):
-            if parameter.dim() == 4:
+            if channels_last and parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         if self.compiled:
             network.compile()

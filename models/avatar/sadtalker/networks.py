@@ -49,7 +49,7 @@ class Networks:
             if network is not None:
                 fold(network.eval()).to(placement.device)
         prepare(self.renderer).to(placement.device)
-        placement.settle(self.renderer.decoder)
+        placement.settle(self.renderer.decoder, channels_last=False)
         if self.restorer is not None:
             placement.settle(self.restorer)
         return self

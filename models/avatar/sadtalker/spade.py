@@ -96,8 +96,10 @@ class Spade(nn.Module):
         """Instance-normalised map and this layer's hidden map, same height and width -> modulated
         map.
         """
-        gamma, beta = self.mlp_gamma(hidden), self.mlp_beta(hidden)
-        return torch.addcmul(normalised + beta, normalised, gamma)
+        gamma: Tensor = self.mlp_gamma(hidden)
+        beta: Tensor = self.mlp_beta(hidden)
+        # x (1 + gamma) + beta, built up in beta: a map of 67 MB more would cost its page faults.
+        return beta.add_(normalised).addcmul_(normalised, gamma)
 
 
 class SpadeBlock(nn.Module):
@@ -153,11 +155,10 @@ class SpadeBlock(nn.Module):
         shortcut: Tensor = (
             self.conv_s(self.norm_s.modulate(normalised, hidden[2])) if self.learned else x
         )
-        y = self.conv_0(F.leaky_relu(self.norm_0.modulate(normalised, hidden[0]), SLOPE))
-        y = F.instance_norm(y)
-        y = self.conv_1(F.leaky_relu(self.norm_1.modulate(y, hidden[1]), SLOPE))
-        summed: Tensor = shortcut + y
-        return summed
+        z = self.conv_0(F.leaky_relu_(self.norm_0.modulate(normalised, hidden[0]), SLOPE))
+        z = F.instance_norm(z)
+        y: Tensor = self.conv_1(F.leaky_relu_(self.norm_1.modulate(z, hidden[1]), SLOPE))
+        return y.add_(shortcut)
 
 
 class SpadeDecoder(nn.Module):

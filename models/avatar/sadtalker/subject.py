@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.avatar.face.detectors import detect_retina, landmarks
 from models.avatar.face.landmarks import Points, five
 from models.avatar.portrait import Picture, the_face
-from models.avatar.sadtalker.framing import Framing, align, cut, frame_face
+from models.avatar.sadtalker.framing import Aligned, Framing, align, cut, frame_face
 from models.avatar.sadtalker.networks import Networks
 from models.avatar.sadtalker.recon import ANGLE, EXPRESSION, TRANSLATION
 from models.avatar.sadtalker.renderer import Source
@@ -57,11 +57,9 @@ def study(
     box = framing.box(wide=spec.wide)
     square = cut(portrait, framing, spec.size_px, wide=spec.wide)
     points = _in_square(networks, square, framing, box, marks, portrait.shape[1])
-    aligned = align(square, points)
+    aligned, fitted = _fit(networks, square, points)
     device = next(networks.reconstruction.parameters()).device
     with torch.inference_mode():
-        seen = _tensor(aligned.picture, device)
-        fitted = networks.reconstruction(seen)[0].cpu().numpy()
         image = _tensor(square, device)
         source = networks.renderer.encode(image, networks.keypoints(image))
     camera = np.array([aligned.scale, *aligned.translation])
@@ -73,6 +71,38 @@ def study(
         coefficients=np.concatenate(parts).astype(np.float32),
         points=None if points is None else five(points),
     )
+
+
+def read_poses(networks: Networks, film: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The head's pose in every frame of a film (n, h, w, 3), 25 a second: angle 3 and translation
+    3 of the 3DMM (n, 6).
+
+    Raises:
+        NoFaceError: A frame without one usable face; its number is said.
+    """
+    poses = []
+    for number, frame in enumerate(film):
+        try:
+            points = _find(networks, frame)
+        except NoFaceError as error:
+            where = f"reference film, frame {number}"
+            raise NoFaceError(
+                where, error.found, "Cut the film to where one face looks on"
+            ) from error
+        _, fitted = _fit(networks, frame, points)
+        poses.append(np.concatenate((fitted[ANGLE], fitted[TRANSLATION])))
+    return np.asarray(poses, np.float32)
+
+
+def _fit(
+    networks: Networks, picture: Picture, points: Points | None
+) -> tuple[Aligned, NDArray[np.float32]]:
+    """A picture and its landmarks -> how it was aligned, and its 257 coefficients."""
+    aligned = align(picture, points)
+    device = next(networks.reconstruction.parameters()).device
+    with torch.inference_mode():
+        fitted = networks.reconstruction(_tensor(aligned.picture, device))[0]
+    return aligned, fitted.cpu().numpy()
 
 
 def _find(networks: Networks, portrait: Picture) -> Points:

@@ -37,7 +37,7 @@ from models.avatar.sadtalker.motion import (
     windows,
 )
 from models.avatar.sadtalker.networks import Networks, load_networks
-from models.avatar.sadtalker.subject import Subject, study
+from models.avatar.sadtalker.subject import Subject, read_poses, study
 from models.avatar.weights import weights_directory
 from studio.audio import resample
 from studio.errors import NoFaceError
@@ -55,8 +55,8 @@ INFO: Final = EngineInfo(
 EDGE: Final = 0.08
 """Share of the animated square over which it fades into the full portrait."""
 SETTLE: Final = 12
-"""Frames (0.5 s) in which the head comes back to the portrait's pose at a line's end: the next
-line begins there.
+"""Frames (0.5 s) in which the head leaves the portrait's pose and comes back to it: lines meet
+there.
 """
 _BLOCK: Final = 256
 """Frames of speech that are encoded together."""
@@ -78,10 +78,14 @@ class Talker:
         *,
         batch: int = 16,
         motion_scale: float = 1.0,
+        poses: NDArray[np.float32] | None = None,
     ) -> None:
+        """`poses` (n, 6) of a reference film: the head then moves as there, again and again,
+        instead of by PoseVAE.
+        """
         self.info = INFO
         self._networks, self._subject, self._spec = networks, subject, spec
-        self._placement, self._motion_scale = placement, motion_scale
+        self._placement, self._motion_scale, self._poses = placement, motion_scale, poses
         wanted = batch if placement.device.type == "cuda" else min(batch, _CPU_BATCH)
         self._batch = placement.batch(wanted, _BYTES_PER_PIXEL * spec.size_px**2)
         self._enhancer = self._open_enhancer()
@@ -191,23 +195,34 @@ class Talker:
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _move(self, speech: Tensor, latents: Tensor) -> NDArray[np.float32]:
+        """Poses (T, 6): the portrait's own, plus the motion, which begins at zero and comes back
+        to it.
+        """
         rest = self._subject.coefficients[POSE]
-        start = torch.from_numpy(rest).to(speech.device)
-        drawn = self._networks.audio2pose(speech, start, latents, self._spec.pose_style)
-        motion = savgol(drawn.cpu().numpy()) - rest
-        left = np.clip((len(motion) - 1 - np.arange(len(motion))) / SETTLE, 0, 1)
-        ease = left * left * (3 - 2 * left)
+        if self._poses is None:
+            start = torch.from_numpy(rest).to(speech.device)
+            drawn = self._networks.audio2pose(speech, start, latents, self._spec.pose_style)
+            motion = savgol(drawn.cpu().numpy()) - rest
+        else:
+            motion = self._poses[np.arange(len(speech)) % len(self._poses)] - self._poses[0]
+        frame = np.arange(len(motion))
+        near = np.clip(np.minimum(frame, frame[::-1]) / SETTLE, 0, 1)
+        ease = near * near * (3 - 2 * near)
         settled = rest + motion * (self._motion_scale * ease[:, None])
         return np.asarray(settled, np.float32)
 
 
 def open_talker(
-    portrait: Picture, spec: AvatarSpec, device: DeviceSpec, marks: Points | None = None
+    portrait: Picture,
+    spec: AvatarSpec,
+    device: DeviceSpec,
+    marks: Points | None = None,
+    pose_film: Frames | None = None,
 ) -> Talker:
     """A presenter from a portrait (h, w, 3), with the weights in `spec.weights_dir`.
 
     `marks` are the portrait's 68 landmarks where they are known: a drawing, on which detectors
-    fail.
+    fail. `pose_film` (n, h, w, 3) lends its head's motion.
 
     Raises:
         EngineUnavailable: Weights or the card are missing.
@@ -218,11 +233,18 @@ def open_talker(
         directory,
         acting.size_px,
         full=acting.frame == "full",
-        detect=marks is None,
+        detect=marks is None or pose_film is not None,
         enhance=acting.enhancer == "gfpgan",
     ).settle(placement)
     with surfacing("sadtalker: reading the portrait"):
         subject = study(networks, as_portrait(portrait), acting, marks)
+        poses = None if pose_film is None else read_poses(networks, pose_film)
     return Talker(
-        networks, subject, acting, placement, batch=spec.batch, motion_scale=spec.motion_scale
+        networks,
+        subject,
+        acting,
+        placement,
+        batch=spec.batch,
+        motion_scale=spec.motion_scale,
+        poses=poses,
     )
