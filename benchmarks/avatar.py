@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from models.avatar.folding import fold
 from models.avatar.paste import Paste, feather
 from models.avatar.placement import Placement
+from models.avatar.sadtalker import dense_motion
 from models.avatar.sadtalker.renderer import Renderer, prepare
 from models.avatar.sadtalker.spade import SLOPE, SpadeBlock
 from models.avatar.wav2lip.net import Wav2Lip
@@ -66,7 +68,8 @@ def direct_render(renderer: Renderer, image: Tensor, source: Tensor, driving: Te
     """The published renderer's steps for a batch: everything for every frame."""
     batch = len(driving)
     encoded = renderer.encode(image.expand(batch, -1, -1, -1), source.expand(batch, -1, -1))
-    motion = renderer.move(encoded, driving)
+    with patch.object(dense_motion, "gaussians", published_gaussians):
+        motion = renderer.move(encoded, driving)
     feature = renderer.features(renderer.warp(encoded.volume, motion.flow)) * motion.occlusion
     x = renderer.decoder.fc(feature)
     for block, scale in renderer.decoder.blocks():
@@ -75,6 +78,12 @@ def direct_render(renderer: Renderer, image: Tensor, source: Tensor, driving: Te
         x = direct_block(block, x, feature)
     picture: Tensor = renderer.decoder.conv_img(F.leaky_relu(x, SLOPE))
     return picture.sigmoid()
+
+
+def published_gaussians(keypoints: Tensor, grid: Tensor) -> Tensor:
+    """As published: far from the key point the values are denormal numbers, and slow on a CPU."""
+    distance = (grid - keypoints[:, :, None, None, None]).square().sum(dim=-1)
+    return torch.exp(-0.5 / dense_motion.VARIANCE * distance)
 
 
 def direct_block(block: SpadeBlock, x: Tensor, feature: Tensor) -> Tensor:
