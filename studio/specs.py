@@ -114,7 +114,9 @@ class AvatarSpec(Spec):
     engine: tuple[AvatarEngineName, ...] = ("viseme",)
     enabled: bool = True
     host: str = Field(default="", description="empty: a distinct host per speaker")
-    size_px: int = Field(default=640, ge=128, le=2048)
+    size_px: int = Field(
+        default=640, ge=128, le=2048, description="of a drawn host that a neural engine animates"
+    )
     motion_scale: float = Field(default=1.0, ge=0.0, le=2.0)
     batch: int = Field(default=16, ge=1, le=512)
     weights_dir: str = Field(default="", description="folder with the published checkpoints")

@@ -226,6 +226,7 @@ class AvatarClip:
     engine: str
     look: str
     portrait: Blob | None
+    landmarks: Blob | None = None
     kind: Literal["motion", "frames"]
     fps: int
     num_frames: int

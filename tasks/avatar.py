@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.avatar import LineSound, Painter, Performer, Sitting, open_painter, open_performer
+from models.avatar import Painter, Sitting, open_painter
 from models.avatar.register import register_of
 from models.avatar.viseme.cast import Register, cast_hosts
+from models.avatar.viseme.portrait import read_portrait
 from studio.audio import read_flac
-from studio.keys import code_version, fingerprint
 from studio.specs import AvatarEngineName, AvatarSpec, PictureSpec
 from studio.store import Store
 from studio.types import (
     SAMPLE_RATE,
     AvatarClip,
     AvatarPart,
+    EngineInfo,
+    Fallback,
     Presenters,
     Rehearsal,
     SpeechTrack,
     SpokenLine,
 )
+from tasks.acting import Seat, act_idle, act_line, open_act
+from tasks.film import Reel
 from tasks.run import Run, first_that_works
 from tasks.stage import stage
-
-_MADE_BY = ("models.avatar", "studio.audio")
 
 MOST_SEATS = 4
 """Speakers that are shown; the others are heard. A fifth face would be too small to read."""
@@ -38,7 +40,12 @@ MOST_FPS = 30
 """Frames a second at which a presenter moves: above it, eyes see no difference in lips."""
 
 
-@stage("avatar", tags=("cpu",), made_by=(*_MADE_BY, "tasks.avatar"), after=("speech",))
+@stage(
+    "avatar",
+    tags=("cpu", "gpu"),
+    made_by=("models.avatar", "studio.audio", "tasks.avatar", "tasks.acting", "tasks.film"),
+    after=("speech",),
+)
 def animate(
     rehearsal: Rehearsal,
     speech: SpeechTrack,
@@ -52,41 +59,41 @@ def animate(
     if not avatar.enabled:
         return Presenters(clips=())
     fps = presenter_fps(picture.fps)
-    seats = _seats(rehearsal, speech)
-    wanted = dict(rehearsal.script.header.avatars)
-    if avatar.host:
-        wanted[""] = avatar.host
-    looks = cast_hosts(seats, wanted, _registers(seats, speech, run.store))
+    total = len(speech.lines)
     clips: list[AvatarClip] = []
-    done, total = 0, len(speech.lines)
-    with first_that_works(run, "avatar", avatar.engine, open_performer) as (performer, steps):
-        info = performer.info
-        for seat, speaker in enumerate(seats):
-            parts: list[AvatarPart] = []
+    infos: dict[str, EngineInfo] = {}
+    steps: list[Fallback] = []
+    for seat in _seats(rehearsal, speech, avatar, seed, run.store):
+        done = sum(len(clip.parts) for clip in clips)
+        with first_that_works(
+            run, "avatar", avatar.engine, partial(open_act, seat, avatar, fps, run)
+        ) as (act, taken):
+            steps += [step for step in taken if step not in steps]
+            infos[act.info.name] = act.info
+            parts = list(act_idle(act, fps, seed, run))
             for line, start in zip(speech.lines, speech.starts, strict=True):
-                if line.speaker != speaker:
-                    continue
-                parts.append(_part(performer, line, start, fps, seed, run.store))
-                done += 1
-                run.report("avatar", done, total)
+                if line.speaker == seat.speaker:
+                    parts.append(act_line(act, line, start, fps, seed, run))
+                    run.report("avatar", done + len(parts), total + len(clips) + 1)
             clips.append(
                 AvatarClip(
-                    speaker=speaker,
-                    engine=info.name,
-                    look=looks[speaker],
-                    portrait=rehearsal.assets.portrait if seat == 0 else None,
-                    kind="motion",
+                    speaker=seat.speaker,
+                    engine=act.info.name,
+                    look=seat.look,
+                    portrait=seat.portrait,
+                    landmarks=rehearsal.assets.landmarks if seat.portrait else None,
+                    kind=act.kind,
                     fps=fps,
                     num_frames=-(-speech.num_samples * fps // SAMPLE_RATE),
-                    width_px=avatar.size_px,
-                    height_px=avatar.size_px,
+                    width_px=act.size_px[0],
+                    height_px=act.size_px[1],
                     alpha=True,
-                    seed=seed + seat,
+                    seed=seat.seed,
                     parts=tuple(parts),
                 )
             )
     run.report("avatar", total, total)
-    return Presenters(clips=tuple(clips), engines=(info,), fallbacks=steps)
+    return Presenters(clips=tuple(clips), engines=tuple(infos.values()), fallbacks=tuple(steps))
 
 
 def presenter_fps(fps: int) -> int:
@@ -103,51 +110,28 @@ def open_presenter(
     motion_scale: float,
     store: Store,
 ) -> Iterator[Painter]:
-    """What draws a clip in the picture, `size_px` square."""
+    """What draws a clip in the picture, `size_px` square where it is drawn and not filmed."""
+    if clip.kind == "frames":
+        yield Reel(clip.parts, store)
+        return
+    portrait = None
+    if clip.portrait is not None:
+        points = store.path(clip.landmarks).read_bytes() if clip.landmarks else None
+        portrait = read_portrait(store.path(clip.portrait).read_bytes(), "portrait", points)
     sitting = Sitting(
         look=clip.look,
         size_px=size_px,
         fps=clip.fps,
         seed=clip.seed,
         facing=facing,
+        portrait=portrait,
         motion_scale=motion_scale,
     )
-    parts = [(part.start_frame, _read_motion(store, part)) for part in clip.parts]
     # `animate` wrote the engine's own name.
     engine = cast("AvatarEngineName", clip.engine)
+    parts = [(part.start_frame, _read_motion(store, part)) for part in clip.parts]
     with open_painter(engine, sitting, parts) as painter:
         yield painter
-
-
-def _part(
-    performer: Performer, line: SpokenLine, start: int, fps: int, seed: int, store: Store
-) -> AvatarPart:
-    """A line's motion, from memory where it is known: its key knows no place on the timeline."""
-    num_frames = -(-line.num_samples * fps // SAMPLE_RATE)
-    key = fingerprint(
-        "motion", code_version(*_MADE_BY), performer.info.name, line.audio, line.phonemes, fps, seed
-    )
-    part = store.recall(key, AvatarPart)
-    if part is None:
-        sound = LineSound(
-            samples=read_flac(store.path(line.audio)),
-            phonemes=line.phonemes,
-            words=line.words,
-            num_frames=num_frames,
-            fps=fps,
-            seed=seed,
-        )
-        buffer = io.BytesIO()
-        np.save(buffer, performer.perform(sound))
-        data = store.put_bytes(buffer.getvalue(), ".npy")
-        part = store.remember(
-            key, AvatarPart(line=line.index, start_frame=0, num_frames=num_frames, data=data)
-        )
-    # Nearest frame: the lips are never more than half a frame off the sound.
-    start_frame = (start * fps + SAMPLE_RATE // 2) // SAMPLE_RATE
-    return AvatarPart(
-        line=line.index, start_frame=start_frame, num_frames=part.num_frames, data=part.data
-    )
 
 
 def _read_motion(store: Store, part: AvatarPart) -> NDArray[np.float32]:
@@ -155,20 +139,33 @@ def _read_motion(store: Store, part: AvatarPart) -> NDArray[np.float32]:
     return motion
 
 
-def _registers(speakers: tuple[str, ...], speech: SpeechTrack, store: Store) -> dict[str, Register]:
-    """How high each speaker's voice is, heard in the speaker's longest line."""
+def _seats(
+    rehearsal: Rehearsal, speech: SpeechTrack, avatar: AvatarSpec, seed: int, store: Store
+) -> tuple[Seat, ...]:
+    """Who is shown: those who speak most, in order of appearance; a portrait sits first."""
     longest: dict[str, SpokenLine] = {}
-    for line in speech.lines:
-        known = longest.get(line.speaker)
-        if known is None or line.num_samples > known.num_samples:
-            longest[line.speaker] = line
-    return {s: register_of(read_flac(store.path(longest[s].audio))) for s in speakers}
-
-
-def _seats(rehearsal: Rehearsal, speech: SpeechTrack) -> tuple[str, ...]:
-    """Who is shown: those who speak most, in order of appearance."""
     spoken = dict.fromkeys(rehearsal.script.speakers, 0)
     for line in speech.lines:
         spoken[line.speaker] += line.num_samples
+        known = longest.get(line.speaker)
+        if known is None or line.num_samples > known.num_samples:
+            longest[line.speaker] = line
     most = sorted(spoken, key=lambda speaker: -spoken[speaker])[:MOST_SEATS]
-    return tuple(speaker for speaker in spoken if speaker in most)
+    speakers = tuple(speaker for speaker in spoken if speaker in most)
+    wanted = dict(rehearsal.script.header.avatars)
+    if avatar.host:
+        wanted[""] = avatar.host
+    # How high a voice is shows in the speaker's longest line.
+    registers: dict[str, Register] = {
+        s: register_of(read_flac(store.path(longest[s].audio))) for s in speakers
+    }
+    looks = cast_hosts(speakers, wanted, registers)
+    return tuple(
+        Seat(
+            speaker=speaker,
+            look=looks[speaker],
+            portrait=None if place else rehearsal.assets.portrait,
+            seed=seed + place,
+        )
+        for place, speaker in enumerate(speakers)
+    )

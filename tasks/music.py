@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,11 @@ from studio.timeline import seconds_estimate
 from studio.types import SAMPLE_RATE, Blob, MusicCue, MusicPiece, MusicTrack, Rehearsal
 from tasks.run import Run, first_that_works
 from tasks.stage import stage
+
+LONG_S, STEP_S = 45.0, 30.0
+"""From this length on a piece has a form that any number of its bars can leave off; shorter ones
+are shaped to their length. Half a minute more is a dozen bars, made in a second.
+"""
 
 _MADE_BY = ("models.music", "studio.audio")
 
@@ -46,7 +52,7 @@ def score(
     specs = [
         CueSpec(
             prompt=cue.prompt,
-            seconds=min(music.max_piece_s, lengths[cue.index]),
+            seconds=min(music.max_piece_s, _rounded(lengths[cue.index])),
             seed=seed + cue.index,
         )
         for cue in composed
@@ -94,6 +100,11 @@ def _compose(
     return MusicTrack(
         sample_rate=SAMPLE_RATE, pieces=tuple(placed), engines=(info,), fallbacks=steps
     )
+
+
+def _rounded(seconds: float) -> float:
+    """An estimate in steps: a few words more in a line must not make another piece."""
+    return seconds if seconds < LONG_S else math.ceil(seconds / STEP_S) * STEP_S
 
 
 @contextmanager

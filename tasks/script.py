@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from PIL import Image, UnidentifiedImageError
 
+from models.avatar.viseme.portrait import read_portrait
 from studio.audio import decode_audio
 from studio.errors import MediaError
 from studio.script import read_lexicon, read_script
@@ -41,6 +42,11 @@ def rehearse(order: Order, *, run: Run) -> Rehearsal:
     path = Path(order.script)
     script = read_script(path)
     background = order.background or _beside(path, script.header.background)
+    portrait = _picture(run.store, order.portrait)
+    landmarks = _landmarks(run.store, order.portrait)
+    if portrait is not None:
+        points = run.store.path(landmarks).read_bytes() if landmarks else None
+        read_portrait(run.store.path(portrait).read_bytes(), order.portrait, points)
     assets = Assets(
         lexicon=read_lexicon(Path(order.lexicon)) if order.lexicon else (),
         music=_recording(run.store, order.music),
@@ -49,8 +55,8 @@ def rehearse(order: Order, *, run: Run) -> Rehearsal:
             for cue in script.cues
             if cue.file and (blob := _recording(run.store, _beside(path, cue.file)))
         ),
-        portrait=_picture(run.store, order.portrait),
-        landmarks=_landmarks(run.store, order.portrait),
+        portrait=portrait,
+        landmarks=landmarks,
         background=_background(run.store, background),
     )
     run.report("parse", 1, 1)

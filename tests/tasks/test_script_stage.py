@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image
 
 from studio.audio import write_flac
-from studio.errors import MediaError, ScriptError, SettingError, StudioError
+from studio.errors import MediaError, NoFaceError, ScriptError, SettingError, StudioError
+from tasks.acting import host_picture
 from tasks.run import Run
 from tasks.script import Order, rehearse
 
@@ -25,8 +27,7 @@ def test_the_users_files_are_taken_into_the_store_and_left_where_they_are(
 ) -> None:
     write_flac(tmp_path / "my theme.flac", np.full((4800, 2), 0.1, np.float32))
     Image.new("RGB", (64, 48), "navy").save(tmp_path / "wall: 50%.png")
-    Image.new("RGB", (64, 48), "tan").save(tmp_path / "me.jpg")
-    (tmp_path / "me.landmarks.json").write_text("{}", encoding="utf-8")
+    Image.fromarray(host_picture("nova", 256, 7)).save(tmp_path / "me.jpg")
     (tmp_path / "words.txt").write_text("GPU = gee pee you\n", encoding="utf-8")
     script = _script(tmp_path, "[MUSIC: file=my theme.flac]\nOne.\n[MUSIC: calm]\nTwo.\n")
     before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
@@ -43,10 +44,32 @@ def test_the_users_files_are_taken_into_the_store_and_left_where_they_are(
     assets = heard.assets
     assert assets.lexicon == (("GPU", "gee pee you"),)
     assert assets.cue_files == ((0, assets.music),)
-    for blob in (assets.music, assets.portrait, assets.landmarks, assets.background):
+    for blob in (assets.music, assets.portrait, assets.background):
         assert blob is not None
         assert run.store.holds(blob)
     assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_portrait_without_a_face_says_what_to_do(tmp_path: Path, run: Run) -> None:
+    Image.new("RGB", (256, 256), "tan").save(tmp_path / "wall.jpg")
+    order = Order(script=_script(tmp_path, "Hello.\n"), portrait=str(tmp_path / "wall.jpg"))
+    with pytest.raises(NoFaceError) as caught:
+        rehearse.fn(order, run=run)
+    assert "wall.jpg" in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_landmarks_beside_a_portrait_are_read_and_checked(tmp_path: Path, run: Run) -> None:
+    Image.new("RGB", (256, 256), "tan").save(tmp_path / "me.png")
+    points = {"left_eye": [100, 100], "right_eye": [156, 100], "mouth_left": [110, 160]}
+    points |= {"mouth_right": [146, 160], "chin": [128, 200]}
+    sidecar = tmp_path / "me.landmarks.json"
+    sidecar.write_text(json.dumps(points), encoding="utf-8")
+    order = Order(script=_script(tmp_path, "Hello.\n"), portrait=str(tmp_path / "me.png"))
+    assert rehearse.fn(order, run=run).assets.landmarks is not None
+    sidecar.write_text("{}", encoding="utf-8")
+    with pytest.raises(MediaError):
+        rehearse.fn(order, run=run)
 
 
 @pytest.mark.parametrize(

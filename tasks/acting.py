@@ -1,0 +1,193 @@
+"""A line acted by whichever engine: motion that the encode draws, or frames that it shows."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Literal, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.avatar import LineSound, Role, Sitting, open_actor, open_painter, open_performer
+from models.avatar.portrait import decode_portrait
+from studio.audio import read_flac
+from studio.errors import EngineUnavailable, NoFaceError
+from studio.keys import code_version, fingerprint
+from studio.specs import AvatarEngineName, AvatarSpec
+from studio.store import Store
+from studio.types import SAMPLE_RATE, AvatarPart, Blob, EngineInfo, SpokenLine
+from tasks.film import IDLE_LINE, record
+from tasks.run import Run
+
+IDLE_S = 2.0
+"""Length of the film of a presenter listening; it runs to and fro, so it seems twice as long."""
+
+_MADE_BY = ("models.avatar", "studio.audio", "tasks.film")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Who acts: a user's portrait, or the drawn host called `look`."""
+
+    speaker: str
+    look: str
+    portrait: Blob | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """An engine ready to act for one seat. `shoot` stores a line and says how many frames it has;
+    `identity` is what besides the line determines its output.
+    """
+
+    info: EngineInfo
+    kind: Literal["motion", "frames"]
+    size_px: tuple[int, int]
+    identity: str
+    shoot: Callable[[LineSound], tuple[Blob, int]]
+
+
+@contextmanager
+def open_act(
+    seat: Seat, avatar: AvatarSpec, fps: int, run: Run, engine: AvatarEngineName
+) -> Iterator[Act]:
+    """The engine for this seat. Raises `EngineUnavailable` when it does not run here."""
+    match engine:
+        case "viseme" | "still":
+            with open_performer(engine) as performer:
+                yield Act(
+                    info=performer.info,
+                    kind="motion",
+                    size_px=(avatar.size_px, avatar.size_px),
+                    identity=performer.info.name,
+                    shoot=partial(_motion, performer.perform, run.store),
+                )
+        case "wav2lip" | "sadtalker" | "did_api":
+            role = Role(
+                portrait=_picture(seat, avatar, run.store), spec=avatar, commercial=run.commercial
+            )
+            try:
+                with open_actor(engine, role, run.device) as actor:
+                    yield Act(
+                        info=actor.info,
+                        kind="frames",
+                        size_px=actor.size_px,
+                        identity=fingerprint(
+                            actor.info.name,
+                            weights_identity(Path(avatar.weights_dir).expanduser()),
+                            avatar.model_copy(update={"weights_dir": "", "engine": ()}),
+                            seat.portrait or seat.look,
+                        ),
+                        shoot=lambda sound: record(actor.film(sound), fps, run.store),
+                    )
+            except NoFaceError as error:
+                if seat.portrait is not None:
+                    raise
+                remedy = "Give it a photograph with --avatar-image"
+                raise EngineUnavailable("avatar", f"{engine}: {error.found}", remedy) from error
+        case _:
+            assert_never(engine)
+
+
+def act_line(act: Act, line: SpokenLine, start: int, fps: int, seed: int, run: Run) -> AvatarPart:
+    """A line's part, from memory where it is known: its key knows no place on the timeline."""
+    num_frames = -(-line.num_samples * fps // SAMPLE_RATE)
+    key = fingerprint(
+        "act", code_version(*_MADE_BY), act.identity, line.audio, line.phonemes, fps, seed
+    )
+    part = run.store.recall(key, AvatarPart)
+    if part is None:
+        sound = LineSound(
+            samples=read_flac(run.store.path(line.audio)),
+            phonemes=line.phonemes,
+            words=line.words,
+            num_frames=num_frames,
+            fps=fps,
+            seed=seed,
+        )
+        data, count = act.shoot(sound)
+        known = AvatarPart(line=line.index, start_frame=0, num_frames=count, data=data)
+        part = run.store.remember(key, known)
+    # Nearest frame: the lips are never more than half a frame off the sound.
+    start_frame = (start * fps + SAMPLE_RATE // 2) // SAMPLE_RATE
+    return AvatarPart(
+        line=line.index, start_frame=start_frame, num_frames=part.num_frames, data=part.data
+    )
+
+
+def act_idle(act: Act, fps: int, seed: int, run: Run) -> tuple[AvatarPart, ...]:
+    """How a filmed presenter listens; a drawn one does so by itself."""
+    if act.kind == "motion":
+        return ()
+    num_samples = round(IDLE_S * SAMPLE_RATE)
+    num_frames = round(IDLE_S * fps)
+    key = fingerprint("idle", code_version(*_MADE_BY), act.identity, fps, seed)
+    part = run.store.recall(key, AvatarPart)
+    if part is None:
+        silence = LineSound(
+            samples=np.zeros(num_samples, np.float32),
+            phonemes=(),
+            words=(),
+            num_frames=num_frames,
+            fps=fps,
+            seed=seed,
+        )
+        data, count = act.shoot(silence)
+        film = AvatarPart(line=IDLE_LINE, start_frame=0, num_frames=count, data=data)
+        part = run.store.remember(key, film)
+    return (part,)
+
+
+def weights_identity(folder: Path) -> str:
+    """Hex SHA-256 over the checkpoints in a folder: other weights are another output."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".pth", ".pt", ".tar", ".safetensors"}:
+            stat = path.stat()
+            digest.update(path.name.encode())
+            digest.update(_hash(path, stat.st_size, stat.st_mtime_ns).encode())
+    return digest.hexdigest()
+
+
+@cache
+def _hash(path: Path, _size: int, _changed_ns: int) -> str:
+    """A file's hash, computed once in a process while the file stays as it is."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _motion(
+    perform: Callable[[LineSound], NDArray[np.float32]], store: Store, sound: LineSound
+) -> tuple[Blob, int]:
+    buffer = io.BytesIO()
+    np.save(buffer, perform(sound))
+    return store.put_bytes(buffer.getvalue(), ".npy"), sound.num_frames
+
+
+def _picture(seat: Seat, avatar: AvatarSpec, store: Store) -> NDArray[np.uint8]:
+    """What a neural engine animates: the portrait, or the drawn host."""
+    if seat.portrait is not None:
+        return decode_portrait(store.path(seat.portrait).read_bytes(), "portrait")
+    return host_picture(seat.look, avatar.size_px, seat.seed)
+
+
+def host_picture(look: str, size_px: int, seed: int) -> NDArray[np.uint8]:
+    """A drawn host at rest before a grey wall: (size_px, size_px, 3), RGB."""
+    sitting = Sitting(look=look, size_px=size_px, fps=25, seed=seed)
+    with open_painter("viseme", sitting, ()) as painter:
+        y, cb, cr, alpha = painter.paint(0).astype(np.float32)
+    # BT.709, limited range; the planes are premultiplied, the wall fills what is left.
+    rest = 1 - alpha / 255
+    y, cb, cr = y + 150 * rest - 16, cb + 128 * rest - 128, cr + 128 * rest - 128
+    luma = y * (255 / 219)
+    rgb = np.stack(
+        (luma + 1.7927 * cr, luma - 0.2132 * cb - 0.5329 * cr, luma + 2.1124 * cb), axis=-1
+    )
+    return np.asarray(np.rint(np.clip(rgb, 0, 255)), np.uint8)
