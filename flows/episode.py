@@ -73,7 +73,16 @@ async def make_episode(
         if not told.package.audio_only:
             seen = at(run, animate).submit(heard, speech, told.avatar, picture, seed, run=run)
             video = at(run, encode).submit(
-                heard, speech, sound, seen, picture, told.avatar, told.encode, seed, run=run
+                heard,
+                speech,
+                sound,
+                seen,
+                picture,
+                told.avatar,
+                told.mix,
+                told.encode,
+                seed,
+                run=run,
             )
         brief = Brief(package=told.package, mix=told.mix, picture=picture, encode=told.encode)
         packed = at(run, package).submit(

@@ -24,6 +24,7 @@ from tasks.encode import Show, encode_episode
 from tasks.mix import mix_episode
 from tasks.package import Brief, Contents, package_episode
 from tasks.run import Run
+from tasks.soundtrack import encode_soundtrack
 from tasks.stage import stage
 
 _PACKED_BY = ("tasks", "studio", "models.picture", "models.avatar")
@@ -57,6 +58,7 @@ def mix_sound(
         "studio.sinks",
         "studio.pyav_sink",
         "studio.pipe_sink",
+        "tasks.soundtrack",
         "tasks.encode",
         "tasks.backdrop",
     ),
@@ -69,13 +71,20 @@ def encode(
     presenters: Presenters,
     picture: PictureSpec,
     avatar: AvatarSpec,
+    sound: MixSpec,
     spec: EncodeSpec,
     seed: int,
     *,
     run: Run,
 ) -> EncodedVideo:
-    """Draw and encode the episode in one pass, with the first encoder that encodes a frame here."""
+    """Draw and encode the episode in one pass, with the first encoder that encodes a frame here.
+
+    The sound in it is the verified soundtrack, copied.
+    """
     trial, steps = choose_encoder(spec.encoder[:1] if run.strict else spec.encoder)
+    soundtrack = encode_soundtrack(
+        mix, "aac", spec.audio_kbps, true_peak_dbtp=sound.true_peak_dbtp, store=run.store
+    )
     script, assets = rehearsal.script, rehearsal.assets
     if assets.background is not None:
         picture = picture.model_copy(update={"background": str(run.store.path(assets.background))})
@@ -83,6 +92,7 @@ def encode(
         title=script.title if picture.show_title else "",
         speech=speech,
         mix=mix,
+        soundtrack=soundtrack.audio,
         clips=presenters.clips,
         captions=make_captions(script, speech),
         chapters=chapters(script, speech),

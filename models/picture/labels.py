@@ -98,7 +98,9 @@ def title_layer(title: str, box: Rect, unit: float, centred: bool) -> StillLayer
 
 
 class ChapterLayer:
-    """The running chapter's title; a new one fades in where the old one stood."""
+    """The running chapter's title; a new one fades in where the old one stood. One without a title
+    shows nothing.
+    """
 
     def __init__(self, chapters: Sequence[Chapter], box: Rect, fps: int, align: float) -> None:
         self.box = box
@@ -126,7 +128,8 @@ class ChapterLayer:
         if (index, step) == self._shown:
             return False
         if index != self._shown[0]:
-            self._whole = self._drawn(index) if index >= 0 else None
+            titled = index >= 0 and bool(self._titles[index])
+            self._whole = self._drawn(index) if titled else None
         self._shown = (index, step)
         self._sprite = None if self._whole is None else faded(self._whole, step / FADE_STEPS)
         return True

@@ -8,7 +8,7 @@ encoder next to nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -210,7 +210,12 @@ def _layers(
         layers.append(title_layer(programme.title, layout.title, layout.unit, layout.centred))
     if layout.chapter is not None and len(programme.chapters) > 1:
         align = 0.5 if layout.centred else (1.0 if layout.width > layout.height else 0.0)
-        layers.append(ChapterLayer(programme.chapters, layout.chapter, picture.fps, align))
+        # The opening chapter often has the episode's own title, which stands there already.
+        running = [
+            replace(chapter, title="") if chapter.title == programme.title else chapter
+            for chapter in programme.chapters
+        ]
+        layers.append(ChapterLayer(running, layout.chapter, picture.fps, align))
     shown = list(zip(programme.hosts, layout.hosts, layout.plates, strict=False))
     for host, box, _ in shown:
         layers.append(HostLayer(host, box, picture.fps, fades=not programme.desk))
