@@ -1,0 +1,170 @@
+"""Three ways from a plan's row to a batch's bits; all give the same.
+
+`resident`: the store's frames in memory, one gather in the graph and no Python. `mapped`: one
+Python call a batch that copies from the mapped files. `tfrecord`: exported shards, read at
+the records' places and parsed in the graph. Padding is 0 in bits, which every storage reads as 0.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.corpus.features import code_grid
+from models.corpus.graph import tensorflow
+from models.corpus.mapped import Corpus
+from models.corpus.records import Records
+from studio.corpus import MelSpec
+
+Bits = tuple[Any, Any, Any]
+"""Tensors: mel bits `(batch, frames, n_mels)`, tokens and durations `(batch, tokens)` uint16."""
+
+Fetch = Callable[[Any, Any, Any], Bits]
+"""Called with a row of clips `(batch,)`, its frames and its tokens (scalars)."""
+
+
+def bits_type(spec: MelSpec) -> np.dtype[Any]:
+    """What mel values are moved as: 16-bit kinds as uint16; `decode_raw` cannot pad halves."""
+    return np.dtype(np.float32) if spec.storage == "f32" else np.dtype(np.uint16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Where each clip begins and how long it is; the last entry is the blank row's."""
+
+    frame: NDArray[np.int64]
+    num_frames: NDArray[np.int32]
+    token: NDArray[np.int64]
+    num_tokens: NDArray[np.int32]
+    speaker: NDArray[np.int32]
+
+
+def ends(corpus: Corpus) -> Ends:
+    """The index as gathers need it: clip -1 wraps to the blank row."""
+
+    def column(name: str, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:
+        return np.append(corpus.rows[name].astype(dtype), np.zeros(1, dtype))
+
+    return Ends(
+        frame=column("frame", np.int64),
+        num_frames=column("num_frames", np.int32),
+        token=column("token", np.int64),
+        num_tokens=column("num_tokens", np.int32),
+        speaker=column("speaker", np.int32),
+    )
+
+
+def resident(corpus: Corpus) -> Fetch:
+    """The whole store as tensors of host memory."""
+    tf = tensorflow()
+
+    where = ends(corpus)
+    with tf.device("/CPU:0"):
+        # One frame (token) of zeros behind the last: everything past a clip's end gathers it.
+        mel = tf.constant(_closed(corpus.mel.view(bits_type(corpus.spec.mel))))
+        tokens = tf.constant(_closed(corpus.tokens))
+        lengths = None if corpus.durations is None else tf.constant(_closed(corpus.durations))
+        frame, num_frames = tf.constant(where.frame), tf.constant(where.num_frames)
+        token, num_tokens = tf.constant(where.token), tf.constant(where.num_tokens)
+
+    def fetch(clips: Any, frames: Any, symbols: Any) -> Bits:
+        row = tf.where(clips < 0, len(corpus), clips)
+        at = _positions(tf.gather(frame, row), tf.gather(num_frames, row), frames, len(corpus.mel))
+        place = _positions(
+            tf.gather(token, row), tf.gather(num_tokens, row), symbols, len(corpus.tokens)
+        )
+        ids = tf.gather(tokens, place)
+        return tf.gather(mel, at), ids, ids if lengths is None else tf.gather(lengths, place)
+
+    return fetch
+
+
+def _closed(flat: NDArray[Any]) -> NDArray[Any]:
+    out = np.empty((len(flat) + 1, *flat.shape[1:]), flat.dtype)
+    out[:-1] = flat
+    out[-1] = 0
+    return out
+
+
+def _positions(start: Any, length: Any, cap: Any, blank: int) -> Any:
+    tf = tensorflow()
+
+    step = tf.range(tf.cast(cap, tf.int32))
+    inside = step[None, :] < length[:, None]
+    return tf.where(inside, start[:, None] + tf.cast(step, tf.int64), blank)
+
+
+def mapped(corpus: Corpus) -> Fetch:
+    """Copies from the mapped files, one Python call a batch."""
+    tf = tensorflow()
+
+    where, bits = ends(corpus), bits_type(corpus.spec.mel)
+    mel = corpus.mel.view(bits)
+    flat = [corpus.tokens] if corpus.durations is None else [corpus.tokens, corpus.durations]
+
+    def copy(clips: NDArray[np.int32], frames: int, symbols: int) -> list[NDArray[Any]]:
+        out = np.empty((len(clips), frames, mel.shape[1]), bits)
+        texts = [np.zeros((len(clips), symbols), np.uint16) for _ in flat]
+        for row, clip in enumerate(clips):
+            begin, count = where.frame[clip], where.num_frames[clip]
+            out[row, :count] = mel[begin : begin + count]
+            out[row, count:] = 0
+            begin, count = where.token[clip], where.num_tokens[clip]
+            for text, source in zip(texts, flat, strict=True):
+                text[row, :count] = source[begin : begin + count]
+        return [out, *texts]
+
+    def fetch(clips: Any, frames: Any, symbols: Any) -> Bits:
+        kinds = [tf.as_dtype(bits), *(tf.uint16 for _ in flat)]
+        moved = tf.numpy_function(copy, [clips, frames, symbols], kinds, stateful=False)
+        return moved[0], moved[1], moved[-1]
+
+    return fetch
+
+
+def tfrecord(corpus: Corpus, records: Records) -> Fetch:
+    """Records of exported shards, taken at their places and parsed in the graph."""
+    tf = tensorflow()
+
+    bits, n_mels = bits_type(corpus.spec.mel), corpus.spec.mel.n_mels
+    blank = tf.train.Example().SerializeToString()
+
+    def take(clips: NDArray[np.int32]) -> NDArray[np.object_]:
+        return np.array([blank if clip < 0 else records.read(int(clip)) for clip in clips], object)
+
+    names = ["mel", "tokens"] + ([] if corpus.durations is None else ["durations"])
+    features = {name: tf.io.FixedLenFeature([], tf.string, b"") for name in names}
+
+    def fetch(clips: Any, frames: Any, symbols: Any) -> Bits:
+        serialized = tf.numpy_function(take, [clips], tf.string, stateful=False)
+        parsed = tf.io.parse_example(tf.ensure_shape(serialized, clips.shape), features)
+        mel = tf.io.decode_raw(
+            parsed["mel"], tf.as_dtype(bits), fixed_length=frames * n_mels * bits.itemsize
+        )
+        texts = [
+            tf.io.decode_raw(parsed[name], tf.uint16, fixed_length=symbols * 2)
+            for name in names[1:]
+        ]
+        return tf.reshape(mel, [-1, frames, n_mels]), texts[0], texts[-1]
+
+    return fetch
+
+
+def values(bits: Any, spec: MelSpec, dtype: str) -> Any:
+    """Mel bits as float32 ("f32") or half ("f16"); padding is exactly 0.0."""
+    tf = tensorflow()
+
+    wanted = tf.float16 if dtype == "f16" else tf.float32
+    match spec.storage:
+        case "f16":
+            return tf.cast(tf.bitcast(bits, tf.float16), wanted)
+        case "f32":
+            return tf.cast(bits, wanted)
+        case "u16":
+            origin, step = code_grid(spec)
+            codes = tf.cast(bits, tf.float32)
+            return tf.cast(tf.where(bits == 0, 0.0, origin + codes * step), wanted)

@@ -1,0 +1,175 @@
+"""A prepared store as a `tf.data.Dataset` of batches with static shapes.
+
+    corpus = open_store("store")
+    spec = BatchSpec(batch_size=32, seed=7)
+    cursor = start(corpus, spec)
+    for batch in dataset(corpus, spec, cursor=cursor):
+        ...                                              # batch["mel"], batch["tokens"], ...
+        cursor = advanced(cursor, corpus, spec, 1)       # under 1 KB, goes into the checkpoint
+
+TensorFlow is imported by the functions that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from models.corpus import augment, backends
+from models.corpus.cursor import Cursor, require_match, start
+from models.corpus.graph import tensorflow
+from models.corpus.mapped import Corpus
+from models.corpus.plan import Plan, plan
+from models.corpus.records import open_records
+from studio.corpus import BatchSpec
+from studio.errors import SettingError
+
+_BUDGET_GIB = 8.0
+"""At most so much of a store is taken into memory unless the spec says otherwise."""
+_BUDGET_OF_FREE = 0.25
+
+_FOREVER = 2**62
+"""More epochs than any training runs."""
+
+
+def dataset(
+    corpus: Corpus,
+    spec: BatchSpec,
+    *,
+    cursor: Cursor | None = None,
+    ranks: Sequence[int] = (0,),
+    world: int = 1,
+    num_epochs: int | None = 1,
+    records: Path | None = None,
+) -> Any:
+    """Batches from `cursor` on, as a `tf.data.Dataset` of dictionaries.
+
+    Args:
+        corpus: an open store.
+        spec: size, shapes, order, backend and augmentation of batches.
+        cursor: where to begin; None: the first step of epoch 0.
+        ranks: the ranks this pipeline feeds, of `world`. With several (one process, several
+            devices) the batches of a step follow one another and have the same shape.
+        world: how many ranks share each step.
+        num_epochs: how many epochs to give, the cursor's counted; None: no end.
+        records: the folder of a TFRecord export, for the backend "tfrecord".
+
+    Each element holds `mel` (batch, frames, n_mels) in `spec.dtype`, `tokens` int32 (batch,
+    tokens), `num_frames`, `num_tokens`, `speaker`, `clip` int32 (batch,) and, if the store has
+    phonemes, `durations` int32 (batch, tokens). What is past a clip's end is 0; a blank row (only
+    in an epoch's last step) has clip -1 and lengths 0. Shapes are those of `corpus_shapes`.
+
+    Raises `EngineUnavailable` without TensorFlow, `SettingError` for a cursor of another store or
+    order and for ranks outside the world, `StoreError` for an export that does not belong to the
+    store.
+    """
+    tf = tensorflow()
+    if not ranks or not all(0 <= rank < world for rank in ranks):
+        raise SettingError("ranks", f"{tuple(ranks)} of a world of {world}", "Count from 0")
+    begin = cursor or start(corpus, spec)
+    require_match(begin, corpus, spec)
+    fetch = _fetcher(corpus, spec, records)
+    facts = backends.ends(corpus)
+    wanted = tuple(ranks)
+
+    def steps(epoch: Any) -> Any:
+        def planned(number: int) -> list[NDArray[Any]]:
+            done = begin.done if number == begin.epoch else ()
+            made = plan(
+                corpus.num_frames,
+                corpus.num_tokens,
+                spec,
+                epoch=int(number),
+                world=world,
+                done=done,
+            )
+            return _flat(made, spec, wanted)
+
+        kinds = [tf.int32, tf.int32, tf.float32, tf.int32]
+        flat = tf.numpy_function(planned, [epoch], kinds, stateful=False)
+        shapes = [[None, spec.batch_size], [None, 2], [None, spec.batch_size, None]]
+        shapes.append([None, spec.batch_size, 2])
+        for tensor, shape in zip(flat, shapes, strict=True):
+            tensor.set_shape(shape)
+        return tf.data.Dataset.from_tensor_slices(tuple(flat))
+
+    def batch(clips: Any, shape: Any, drawn: Any, seeds: Any) -> dict[str, Any]:
+        row = tf.where(clips < 0, len(corpus), clips)
+        num_frames = tf.gather(facts.num_frames, row)
+        bits, tokens, durations = fetch(clips, shape[0], shape[1])
+        bits.set_shape([spec.batch_size, None, corpus.spec.mel.n_mels])
+        if spec.augment.active:
+            mel = backends.values(bits, corpus.spec.mel, "f32")
+            mel = augment.apply(mel, num_frames, drawn, seeds, spec.augment, corpus.spec.mel)
+            mel = tf.cast(mel, tf.float16) if spec.dtype == "f16" else mel
+        else:
+            mel = backends.values(bits, corpus.spec.mel, spec.dtype)
+        made = {
+            "mel": mel,
+            "num_frames": num_frames,
+            "tokens": tf.cast(tokens, tf.int32),
+            "num_tokens": tf.gather(facts.num_tokens, row),
+            "speaker": tf.gather(facts.speaker, row),
+            "clip": clips,
+        }
+        made["tokens"].set_shape([spec.batch_size, None])
+        if corpus.durations is not None:
+            made["durations"] = tf.cast(durations, tf.int32)
+            made["durations"].set_shape([spec.batch_size, None])
+        return made
+
+    last = _FOREVER if num_epochs is None else begin.epoch + num_epochs
+    options = tf.data.Options()
+    options.deterministic = True
+    batches = (
+        tf.data.Dataset.range(begin.epoch, last)
+        .flat_map(steps)
+        .map(batch, num_parallel_calls=spec.parallel_calls, deterministic=True)
+    )
+    if spec.prefetch:
+        batches = batches.prefetch(spec.prefetch)
+    return batches.with_options(options)
+
+
+def backend_for(corpus: Corpus, spec: BatchSpec) -> Literal["resident", "mapped", "tfrecord"]:
+    """The backend that "auto" means here: resident when the frames fit the RAM budget."""
+    if spec.backend != "auto":
+        return spec.backend
+    budget = spec.ram_budget_gib * 2**30
+    if not budget:
+        free = psutil.virtual_memory().available
+        budget = min(free * _BUDGET_OF_FREE, _BUDGET_GIB * 2**30)
+    return "resident" if corpus.mel.nbytes <= budget else "mapped"
+
+
+def _fetcher(corpus: Corpus, spec: BatchSpec, records: Path | None) -> backends.Fetch:
+    match backend_for(corpus, spec):
+        case "resident":
+            return backends.resident(corpus)
+        case "mapped":
+            return backends.mapped(corpus)
+        case "tfrecord":
+            if records is None:
+                remedy = "Export the store and name its folder"
+                raise SettingError("backend", "tfrecord needs an export", remedy)
+            return backends.tfrecord(corpus, open_records(records, corpus))
+
+
+def _flat(made: Plan, spec: BatchSpec, ranks: tuple[int, ...]) -> list[NDArray[Any]]:
+    """A plan as arrays of one entry a batch: clips, shape, draws, seeds of noise."""
+    clips = np.ascontiguousarray(made.rows[:, ranks, :]).reshape(-1, spec.batch_size)
+    table = np.array([(s.frames, s.tokens) for s in made.shapes], np.int32).reshape(-1, 2)
+    shapes = np.repeat(table[made.bucket], len(ranks), axis=0)
+    if not spec.augment.active:
+        nothing = np.zeros((len(clips), spec.batch_size, 1), np.float32)
+        return [clips, shapes, nothing, np.zeros((len(clips), spec.batch_size, 2), np.int32)]
+    each = clips.reshape(-1).astype(np.int64)
+    drawn = augment.draws(spec.augment, spec.seed, made.epoch, each)
+    seeds = augment.noise_seeds(spec.seed, made.epoch, each)
+    grid = (len(clips), spec.batch_size, -1)
+    return [clips, shapes, drawn.reshape(grid), seeds.reshape(grid)]

@@ -1,0 +1,145 @@
+"""Which clips are in which batch: a function of the seed, the epoch and the world, and of no state.
+
+Clips are shuffled inside their bucket and cut into steps of `world * batch_size`. What is left over
+goes into the next longer bucket, so that nothing is dropped before the epoch's last step; that one
+is filled with blank rows. Then the steps are shuffled. All ranks of a step have the same shape, and
+a clip is in exactly one row of an epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.corpus.buckets import Ints, Shape, best_caps, bucket_of, shapes_for
+from models.corpus.draws import permutation
+from studio.corpus import BatchSpec
+
+PLAN_VERSION = 1
+"""Raised when the same inputs give another plan; a cursor of another version is refused."""
+
+BLANK = -1
+"""The clip of a row that holds none."""
+
+_ORDER, _STEPS = 1, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of an epoch that is done: `steps` steps with `world` ranks of `batch_size` rows."""
+
+    world: int
+    batch_size: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """The steps of one epoch that are still to come.
+
+    `rows[s, r]` are the clips `(batch_size,)` of rank r in step s, `BLANK` for none; `bucket[s]` is
+    the index of its shape in `shapes`. `dropped` clips are in no row (remainder "drop" only).
+    """
+
+    epoch: int
+    shapes: tuple[Shape, ...]
+    bucket: Ints
+    rows: NDArray[np.int32]
+    dropped: Ints
+    padding: float
+
+    def __len__(self) -> int:
+        return len(self.bucket)
+
+
+def corpus_shapes(num_frames: Ints, num_tokens: Ints, spec: BatchSpec) -> tuple[Shape, ...]:
+    """The static shapes of all batches of a corpus, the same in every epoch and for every world."""
+    caps = best_caps(num_frames, spec.num_buckets, spec.round_to)
+    return shapes_for(num_frames, num_tokens, caps, spec.round_to)
+
+
+def plan(
+    num_frames: Ints,
+    num_tokens: Ints,
+    spec: BatchSpec,
+    *,
+    epoch: int = 0,
+    world: int = 1,
+    done: tuple[Stretch, ...] = (),
+) -> Plan:
+    """The plan of `epoch` for `world` ranks, after what is `done` of it.
+
+    What is done may have been done by another world (elastic training): its clips are left out and
+    the others are planned anew, so that every clip still comes exactly once.
+
+    Raises `ValueError` for a negative epoch, an empty world, or a stretch longer than its plan.
+    """
+    if epoch < 0 or world < 1:
+        raise ValueError(f"epoch {epoch} or world {world} is out of range")
+    shapes = corpus_shapes(num_frames, num_tokens, spec)
+    caps = tuple(shape.frames for shape in shapes)
+    left = np.arange(len(num_frames), dtype=np.int64)
+    stretches = done or (Stretch(world=world, batch_size=spec.batch_size, steps=0),)
+    if (stretches[-1].world, stretches[-1].batch_size) != (world, spec.batch_size):
+        stretches += (Stretch(world=world, batch_size=spec.batch_size, steps=0),)
+    for turn, stretch in enumerate(stretches):
+        group = stretch.world * stretch.batch_size
+        bucket, steps = _steps(left, num_frames, caps, spec, group, (epoch, turn))
+        if stretch.steps > len(steps):
+            raise ValueError(f"{stretch.steps} steps done of an epoch of {len(steps)}")
+        bucket, steps, finished = (
+            bucket[stretch.steps :],
+            steps[stretch.steps :],
+            steps[: stretch.steps],
+        )
+        left = np.setdiff1d(left, finished)
+    used = steps[steps != BLANK]
+    room = int(np.array(caps, np.int64)[bucket].sum()) * world * spec.batch_size
+    return Plan(
+        epoch=epoch,
+        shapes=shapes,
+        bucket=bucket,
+        rows=steps.reshape(-1, world, spec.batch_size).astype(np.int32),
+        dropped=np.setdiff1d(left, used),
+        padding=1.0 - float(num_frames[used].sum()) / room if room else 0.0,
+    )
+
+
+def _steps(
+    clips: Ints,
+    num_frames: Ints,
+    caps: tuple[int, ...],
+    spec: BatchSpec,
+    group: int,
+    purpose: tuple[int, int],
+) -> tuple[Ints, Ints]:
+    """The bucket of every step `(steps,)` and its clips `(steps, group)`, in order."""
+    where = bucket_of(num_frames[clips], caps)
+    if spec.shuffle:
+        order = permutation(len(clips), spec.seed, _ORDER, *purpose)
+    else:
+        order = np.arange(len(clips))
+    buckets: list[int] = []
+    steps: list[Ints] = []
+    over = np.zeros(0, np.int64)
+    for index in range(len(caps)):
+        own = clips[order[where[order] == index]]
+        # What was left over comes first: no clip moves up more than one bucket while there are
+        # enough of them.
+        pool = np.concatenate([over, own])
+        whole = len(pool) // group
+        steps += list(pool[: whole * group].reshape(whole, group))
+        buckets += [index] * whole
+        over = pool[whole * group :]
+    if len(over) and spec.remainder == "blank":
+        steps.append(np.concatenate([over, np.full(group - len(over), BLANK, np.int64)]))
+        # The shortest shape that holds them all.
+        buckets.append(int(bucket_of(num_frames[over], caps).max()))
+    bucket = np.array(buckets, np.int64)
+    rows = np.array(steps, np.int64).reshape(len(steps), group)
+    if spec.shuffle:
+        shuffled = permutation(len(rows), spec.seed, _STEPS, *purpose)
+        bucket, rows = bucket[shuffled], rows[shuffled]
+    return bucket, rows
