@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.avatar import LineSound, Role, Sitting, open_actor, open_painter, open_performer
-from models.avatar.portrait import decode_portrait
 from studio.audio import read_flac
 from studio.errors import EngineUnavailable, NoFaceError
 from studio.keys import code_version, fingerprint
@@ -174,6 +173,9 @@ def _motion(
 def _picture(seat: Seat, avatar: AvatarSpec, store: Store) -> NDArray[np.uint8]:
     """What a neural engine animates: the portrait, or the drawn host."""
     if seat.portrait is not None:
+        # Beside the detectors, which need torch: only neural engines come here.
+        from models.avatar.portrait import decode_portrait
+
         return decode_portrait(store.path(seat.portrait).read_bytes(), "portrait")
     return host_picture(seat.look, avatar.size_px, seat.seed)
 

@@ -66,6 +66,18 @@ def test_a_room_resolves_inside_this_checkout_and_imports_nothing_heavy(room: st
     assert run.stderr == ""
 
 
+@pytest.mark.parametrize("flow", ["episode", "batch"])
+def test_a_flow_needs_no_extra(flow: str) -> None:
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({HEAVY[:-1]!r}));"
+        f"import flows.{flow}, flows.console, tasks.doctor"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
 def test_the_command_answers_without_loading_prefect() -> None:
     code = "import sys, flows.cli; print('prefect' in sys.modules, 'numpy' in sys.modules)"
     run = subprocess.run(
