@@ -34,7 +34,8 @@ def record(chunks: Iterable[NDArray[np.uint8]], fps: int, store: Store) -> tuple
         stream.options = {"qp": _QP, "preset": "ultrafast"}
         for chunk in chunks:
             for pixels in chunk:
-                stream.height, stream.width = pixels.shape[:2]
+                if not num_frames:
+                    stream.height, stream.width = pixels.shape[:2]
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
                     format="yuv444p", dst_colorspace="ITU709", dst_color_range="MPEG"
                 )
