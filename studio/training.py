@@ -1,0 +1,55 @@
+"""Words for training: what a text-to-mel model is and how it is fitted, what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from studio.corpus import BatchSpec
+from studio.specs import Spec
+
+
+class ModelSpec(Spec):
+    """The size of the text-to-mel model. The defaults make about two million parameters."""
+
+    width: int = Field(default=128, ge=8, le=1024, description="channels between blocks")
+    encoder_blocks: int = Field(default=4, ge=1, le=16)
+    decoder_blocks: int = Field(default=4, ge=1, le=16)
+    kernel_size: int = Field(default=5, ge=1, le=31, description="tokens or frames; odd")
+    max_frames_per_token: int = Field(
+        default=80, ge=2, le=1000, description="a longer one is taken for a mistake when speaking"
+    )
+
+
+class FitSpec(Spec):
+    """How the model is fitted."""
+
+    num_steps: int = Field(default=2000, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0, description="at its peak")
+    warmup_steps: int = Field(default=100, ge=0)
+    weight_decay: float = Field(default=1e-4, ge=0.0, le=1.0)
+    clip_norm: float = Field(default=1.0, gt=0.0, description="of each replica's gradients")
+    validation_pct: float = Field(default=5.0, ge=0.0, le=50.0, description="of the clips")
+    validate_every: int = Field(default=200, ge=1, description="steps")
+    checkpoint_every: int = Field(default=500, ge=1, description="steps")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+
+class TrainSpec(Spec):
+    """A training run: its model, its fitting, its batches."""
+
+    model: ModelSpec = ModelSpec()
+    fit: FitSpec = FitSpec()
+    batch: BatchSpec = BatchSpec()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossPoint:
+    """Losses at a step. `training` is the mean since the last point, `validation` the whole
+    validation set, None when it was not measured here. Both are L1 of the normalised mel.
+    """
+
+    step: int
+    training: float
+    validation: float | None
