@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from studio.errors import EngineUnavailable
 from studio.gpu.lease import Lease
 from studio.gpu.ledger import Ledger
 from studio.gpu.running import Running
-from studio.memory_ladder import free_cached_memory
+from studio.memory_ladder import free_cached_memory, is_out_of_memory
 
 Engine = TypeVar("Engine")
 
@@ -95,18 +96,27 @@ class EnginePool:
         Raises:
             EngineUnavailable: it does not fit on any card; or the calling thread uses an engine
                 already and would have to wait for this one, which could last for ever.
+
+        An engine that ran out of memory is closed, not kept.
         """
-        warm = self._idle_or_none(key, copies)
+        warm = self._idle_or_none(key, copies, running)
         if warm is None:
             warm = self._load(key, open_engine, need_gib, running)
         elif warm.lease is not None and running is not None:
             running.holds(warm.lease)
         self._count_user(+1)
+        spent = False
         try:
             yield cast("Engine", warm.engine)
+        except Exception as error:
+            spent = is_out_of_memory(error)
+            if spent:
+                # Frames that have ended keep their tensors as long as the error is on its way.
+                traceback.clear_frames(error.__traceback__)
+            raise
         finally:
             self._count_user(-1)
-            self._put_back(warm)
+            self._put_back(warm, spent=spent)
 
     def evict_idle(self) -> bool:
         """Close the least recently used idle engine that holds a lease. Whether there was one."""
@@ -145,7 +155,7 @@ class EnginePool:
     ) -> None:
         self.close()
 
-    def _idle_or_none(self, key: EngineKey, copies: int) -> _Warm | None:
+    def _idle_or_none(self, key: EngineKey, copies: int, running: Running | None) -> _Warm | None:
         """An idle engine of this key, or `None` when the caller is to load one."""
         with self._turn:
             while True:
@@ -164,7 +174,8 @@ class EnginePool:
                             "it is in use, and this thread uses another engine already",
                             "Close one engine before asking for the next, or allow more copies.",
                         )
-                    self._turn.wait()
+                    with nullcontext() if running is None else running.phase("lease"):
+                        self._turn.wait()
                     continue
                 break
         if warm.lease is not None:
@@ -221,12 +232,12 @@ class EnginePool:
             stage=key.kind, need_gib=need_gib, card=card, on_wait=self.evict_idle
         )
 
-    def _put_back(self, warm: _Warm) -> None:
+    def _put_back(self, warm: _Warm, *, spent: bool) -> None:
         if warm.lease is not None:
             warm.lease.rest()
         with self._turn:
             warm.busy, warm.last_used = False, time.monotonic()
-            gone = self._closed
+            gone = self._closed or spent
             if gone:
                 self._warm.remove(warm)
             elif warm.lease is not None and self._watcher is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
@@ -96,6 +96,7 @@ def step_down(
     *,
     need_gib: Callable[[Rung], float] | None = None,
     room_gib: float | None = None,
+    refused: MutableMapping[Rung, str] | None = None,
 ) -> Descent[Value]:
     """Try the rungs in order until one has enough memory. Any other error of an attempt is raised
     as it is.
@@ -106,6 +107,8 @@ def step_down(
         attempt: runs the engine on a rung; must leave nothing on the card when it fails.
         need_gib: what a rung needs on the card by the engine's own declaration.
         room_gib: the most that any card can lend: rungs that need more are stepped over untried.
+        refused: rungs that ran out of memory before, and the error's words; stepped over untried,
+            and added to.
 
     Raises:
         EngineUnavailable: the last rung failed too; says what each one met.
@@ -124,12 +127,17 @@ def step_down(
             if need > room_gib:
                 why = f"it needs {need:.1f} GiB and a card can lend {room_gib:.1f}"
                 continue
+        if refused is not None and rung in refused:
+            why = f"{refused[rung]} (in an earlier use)"
+            continue
         try:
             value = attempt(rung)
         except Exception as error:  # TensorFlow's errors are plain Exceptions
             if not is_out_of_memory(error):
                 raise
             why = str(error).partition("\n")[0].strip() or type(error).__name__
+            if refused is not None:
+                refused[rung] = why
         else:
             return Descent(value=value, rung=rung, steps=tuple(steps))
         # Here, and not in the handler: an exception being handled keeps the frames alive that hold

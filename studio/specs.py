@@ -39,8 +39,25 @@ class DeviceSpec(Spec):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
+    card: int | None = Field(
+        default=None, ge=0, le=63, description="as CUDA numbers it; none: the one with most room"
+    )
     compile: bool = False
     threads: int = Field(default=0, ge=0, le=256, description="0: the library's own choice")
+    tf32: bool = Field(
+        default=True, description="fp32 products with 10 bits of mantissa, on tensor cores"
+    )
+    cudnn_benchmark: bool = Field(
+        default=False, description="time several convolutions first; pays where shapes repeat"
+    )
+    allocator: str = Field(
+        default="",
+        pattern=r"^([a-z_]+:[A-Za-z0-9._]+(,[a-z_]+:[A-Za-z0-9._]+)*)?$",
+        description="for PYTORCH_CUDA_ALLOC_CONF, such as expandable_segments:True",
+    )
+    offload: bool = Field(
+        default=False, description="MusicGen's layers wait in host memory and visit the card"
+    )
 
 
 class VoiceSpec(Spec):
@@ -223,3 +240,15 @@ class GpuSpec(Spec):
     )
     nvenc_sessions: int = Field(default=3, ge=0, le=64)
     sample_hz: float = Field(default=5.0, ge=0.5, le=50.0)
+    metrics_port: int = Field(
+        default=0, ge=0, le=65_535, description="figures for Prometheus while a run lasts; 0: off"
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="anything but loopback shows them to the network"
+    )
+    gpu_tasks: int = Field(
+        default=0, ge=0, le=1024, description="Prefect's limit on the tag gpu, all hosts; 0: none"
+    )
+    nvenc_tasks: int = Field(
+        default=0, ge=0, le=1024, description="Prefect's limit on the tag gpu:nvenc; 0: none"
+    )

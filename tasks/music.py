@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from models.music import Composer, CueSpec, Piece, open_composer
+from models.needs import NEURAL, music_need_gib
 from studio.audio import decode_audio, open_flac
 from studio.errors import EngineUnavailable, MediaError
 from studio.keys import code_version, fingerprint
-from studio.specs import MixSpec, MusicEngineName, MusicSpec, VoiceSpec
+from studio.specs import DeviceSpec, MixSpec, MusicEngineName, MusicSpec, VoiceSpec
 from studio.store import Store
 from studio.timeline import seconds_estimate
 from studio.types import SAMPLE_RATE, Blob, MusicCue, MusicPiece, MusicTrack, Rehearsal
-from tasks.run import Run, first_that_works
+from tasks.neural import Post, first_that_serves
+from tasks.run import Run
 from tasks.stage import stage
 
 LONG_S, STEP_S = 45.0, 30.0
@@ -77,28 +80,52 @@ def _compose(
 
     All that are not known are composed in one call, which a neural engine makes one batch of.
     """
-    with first_that_works(run, "music", music.engine, lambda name: _open(name, music, run)) as (
-        engine,
-        steps,
-    ):
-        info = engine.info
-        name = info.name
-        keys = [
-            fingerprint("piece", code_version(*_MADE_BY), name, info.identity, spec)
-            for spec in specs
-        ]
-        known = [run.store.recall(key, MusicPiece) for key in keys]
-        todo = [place for place, piece in enumerate(known) if piece is None]
-        run.report("music", len(cues) - len(todo), len(cues))
-        made = engine.compose([specs[place] for place in todo])
-        for count, (place, piece) in enumerate(zip(todo, made, strict=True), 1):
-            stored = _store(piece, cues[place], name, run.store)
-            known[place] = run.store.remember(keys[place], stored)
-            run.report("music", len(cues) - len(todo) + count, len(cues))
+    posts = [_post(name, music, len(cues), run) for name in music.engine]
+    made, steps = first_that_serves(
+        run, "music", posts, lambda engine: _make(engine, cues, specs, run)
+    )
+    return replace(made, fallbacks=steps)
+
+
+def _make(
+    engine: Composer, cues: Sequence[MusicCue], specs: Sequence[CueSpec], run: Run
+) -> MusicTrack:
+    """The pieces of one engine, from memory where they are known."""
+    info = engine.info
+    keys = [
+        fingerprint("piece", code_version(*_MADE_BY), info.name, info.identity, spec)
+        for spec in specs
+    ]
+    known = [run.store.recall(key, MusicPiece) for key in keys]
+    todo = [place for place, piece in enumerate(known) if piece is None]
+    run.report("music", len(cues) - len(todo), len(cues))
+    made = engine.compose([specs[place] for place in todo])
+    for count, (place, piece) in enumerate(zip(todo, made, strict=True), 1):
+        stored = _store(piece, cues[place], info.name, run.store)
+        known[place] = run.store.remember(keys[place], stored)
+        run.report("music", len(cues) - len(todo) + count, len(cues))
     pieces = (piece for piece in known if piece is not None)
     placed = (replace(p, cue=c.index) for p, c in zip(pieces, cues, strict=True))
-    return MusicTrack(
-        sample_rate=SAMPLE_RATE, pieces=tuple(placed), engines=(info,), fallbacks=steps
+    return MusicTrack(sample_rate=SAMPLE_RATE, pieces=tuple(placed), engines=(info,))
+
+
+def _post(name: MusicEngineName, music: MusicSpec, num_cues: int, run: Run) -> Post[Composer]:
+    def open_at(device: DeviceSpec, batch: int) -> AbstractContextManager[Composer]:
+        told = music.model_copy(update={"batch": batch})
+        return _open(name, told, device, commercial=run.commercial)
+
+    transformers = name == "musicgen_hf"
+    return Post(
+        name=name,
+        family="music",
+        spec=(music, run.commercial),
+        open_at=open_at,
+        neural=name in NEURAL,
+        need_gib=partial(music_need_gib, name, music),
+        batch=min(music.batch, num_cues),
+        # audiocraft computes in half precision on a card whatever is asked for.
+        half="fp16" if transformers else None,
+        can_offload=transformers,
     )
 
 
@@ -108,9 +135,11 @@ def _rounded(seconds: float) -> float:
 
 
 @contextmanager
-def _open(name: MusicEngineName, music: MusicSpec, run: Run) -> Iterator[Composer]:
-    with open_composer(name, music, run.device) as engine:
-        if run.commercial and not engine.info.commercial:
+def _open(
+    name: MusicEngineName, music: MusicSpec, device: DeviceSpec, *, commercial: bool
+) -> Iterator[Composer]:
+    with open_composer(name, music, device) as engine:
+        if commercial and not engine.info.commercial:
             found = f"the weights of {name} ({engine.info.weights_licence}) forbid commercial use"
             raise EngineUnavailable("music", found, "Use arranger, or leave out --commercial")
         yield engine

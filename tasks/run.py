@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import TypeVar
 from prefect.blocks.system import Secret
 
 from studio.errors import EngineUnavailable
-from studio.gpu.cards import load_nvml, survey
 from studio.gpu.meter import Meter
+from studio.gpu.prometheus import exposition, metrics_endpoint
+from studio.gpu.running import Running
 from studio.specs import DeviceSpec, GpuSpec
 from studio.store import Store, studio_home
 from studio.types import Fallback
+from tasks.machine import Machine, machine_for
 
 Engine = TypeVar("Engine")
 Name = TypeVar("Name", bound=str)
@@ -42,6 +44,12 @@ class Desk:
 DESK: ContextVar[Desk] = ContextVar("desk")
 """Set by whoever starts a flow in this process and wants to see its progress."""
 
+METER: ContextVar[Meter] = ContextVar("meter")
+"""Set by a flow of several runs, so that one meter watches them all and nothing counts twice."""
+
+RUNNING: ContextVar[Running | None] = ContextVar("running", default=None)
+"""The metered stage that the calling thread works for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -50,6 +58,8 @@ class Run:
     store: Store
     out_dir: Path
     desk: Desk
+    name: str = ""
+    machine: Machine | None = None
     meter: Meter | None = None
     strict: bool = False
     commercial: bool = False
@@ -62,25 +72,54 @@ class Run:
             raise Stopped
         self.desk.report(stage, done, total)
 
+    def running(self) -> Running | None:
+        """The metered stage that the calling thread works for: it learns of waits and loads."""
+        return RUNNING.get()
+
+
+@contextmanager
+def open_meter(gpu: GpuSpec) -> Iterator[Meter]:
+    """A meter on this machine's cards, with the endpoint for Prometheus if the profile wants it."""
+    machine = machine_for(gpu)
+    with Meter(machine.found.cards, nvml=machine.nvml, sample_hz=gpu.sample_hz) as meter:
+
+        def figures() -> str:
+            return exposition(meter.trace(), meter.uses(), machine.holdings())
+
+        with (
+            metrics_endpoint(figures, host=gpu.metrics_host, port=gpu.metrics_port)
+            if gpu.metrics_port
+            else nullcontext()
+        ):
+            yield meter
+
 
 @contextmanager
 def open_run(
     out_dir: str,
     *,
+    name: str = "",
     device: DeviceSpec,
     gpu: GpuSpec,
     strict: bool = False,
     commercial: bool = False,
 ) -> Iterator[Run]:
-    """A run on this machine's store (`STUDIO_HOME`) and cards, measured until the block ends."""
+    """A run on this machine's store (`STUDIO_HOME`) and cards, measured until the block ends.
+
+    `name` tells the runs apart that one meter watches (`METER`).
+    """
     store = Store(studio_home(os.environ))
-    nvml = load_nvml()
-    found = survey(nvml, os.environ, nvenc_sessions=gpu.nvenc_sessions, memory_gib=gpu.memory_gib)
-    with store.in_use(), Meter(found.cards, nvml=nvml, sample_hz=gpu.sample_hz) as meter:
+    watched = METER.get(None)
+    with (
+        store.in_use(),
+        open_meter(gpu) if watched is None else nullcontext(watched) as meter,
+    ):
         run = Run(
             store=store,
             out_dir=Path(out_dir),
             desk=DESK.get(Desk()),
+            name="" if watched is None else name,
+            machine=machine_for(gpu),
             meter=meter,
             strict=strict,
             commercial=commercial,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import get_args
 
+from models.needs import NEURAL, voice_need_gib
 from models.voice import LineSpec, Voice, open_voice
 from models.voice.polish import polish
 from models.voice.take import speak_checked
 from studio.audio import write_flac
 from studio.errors import EngineUnavailable, SettingError
 from studio.keys import code_version, fingerprint
-from studio.specs import MixSpec, VoiceEngineName, VoiceSpec
+from studio.specs import DeviceSpec, MixSpec, VoiceEngineName, VoiceSpec
 from studio.timeline import lay_out
 from studio.types import (
     SAMPLE_RATE,
@@ -23,7 +25,8 @@ from studio.types import (
     SpeechTrack,
     SpokenLine,
 )
-from tasks.run import Run, first_that_works, secret
+from tasks.neural import Post, first_that_serves
+from tasks.run import Run, secret
 from tasks.stage import stage
 
 _MADE_BY = ("models.voice", "studio.audio")
@@ -34,7 +37,7 @@ def speak(
     rehearsal: Rehearsal, voice: VoiceSpec, mix: MixSpec, seed: int, *, run: Run
 ) -> SpeechTrack:
     """Speak every line and lay them out. A line that was spoken before is not spoken again."""
-    script, lexicon = rehearsal.script, rehearsal.assets.lexicon
+    script = rehearsal.script
     wanted = {"": voice.voice, **dict(script.header.voices)}
     engines = {speaker: _engines(wanted, speaker, voice) for speaker in script.speakers}
     spoken: dict[int, SpokenLine] = {}
@@ -43,28 +46,12 @@ def speak(
     for names in dict.fromkeys(engines.values()):
         speakers = [speaker for speaker in script.speakers if engines[speaker] == names]
         segments = [s for s in script.segments if s.speaker in speakers]
-        with first_that_works(
-            run,
-            "speech",
-            names,
-            lambda name: _open(name, voice, run),
-        ) as (engine, steps):
-            fallbacks += steps
-            infos.append(engine.info)
-            cast = engine.cast(speakers, _names(wanted, speakers, engine.info.name))
-            specs = [
-                LineSpec(
-                    text=segment.text,
-                    voice=cast[segment.speaker],
-                    language=script.language,
-                    rate_wpm=voice.rate_wpm,
-                    pitch_pct=voice.pitch_pct,
-                    seed=seed,
-                    lexicon=lexicon,
-                )
-                for segment in segments
-            ]
-            spoken |= _speak(engine, segments, specs, voice, run=run, total=len(script.segments))
+        perform = partial(_perform, speakers, segments, wanted, rehearsal, voice, seed, run)
+        posts = [_post(name, voice, run) for name in names]
+        (info, made), steps = first_that_serves(run, "speech", posts, perform)
+        fallbacks += steps
+        infos.append(info)
+        spoken |= made
     lines = tuple(spoken[index] for index in range(len(script.segments)))
     starts, num_samples = lay_out(script, [line.num_samples for line in lines], voice, mix)
     return SpeechTrack(
@@ -75,6 +62,35 @@ def speak(
         engines=tuple(infos),
         fallbacks=tuple(fallbacks),
     )
+
+
+def _perform(
+    speakers: Sequence[str],
+    segments: Sequence[Segment],
+    wanted: Mapping[str, str],
+    rehearsal: Rehearsal,
+    voice: VoiceSpec,
+    seed: int,
+    run: Run,
+    engine: Voice,
+) -> tuple[EngineInfo, dict[int, SpokenLine]]:
+    """Cast the speakers of one engine and speak their lines."""
+    script = rehearsal.script
+    cast = engine.cast(speakers, _names(wanted, speakers, engine.info.name))
+    specs = [
+        LineSpec(
+            text=segment.text,
+            voice=cast[segment.speaker],
+            language=script.language,
+            rate_wpm=voice.rate_wpm,
+            pitch_pct=voice.pitch_pct,
+            seed=seed,
+            lexicon=rehearsal.assets.lexicon,
+        )
+        for segment in segments
+    ]
+    total = len(script.segments)
+    return engine.info, _speak(engine, segments, specs, voice, run=run, total=total)
 
 
 def _speak(
@@ -133,12 +149,28 @@ def _speak(
     return done
 
 
+def _post(name: VoiceEngineName, voice: VoiceSpec, run: Run) -> Post[Voice]:
+    return Post(
+        name=name,
+        family="voice",
+        spec=(voice, run.commercial),
+        open_at=lambda device, _: _open(name, voice, device, commercial=run.commercial),
+        neural=name in NEURAL,
+        need_gib=partial(voice_need_gib, name, voice),
+        # Lines are spoken one by one, and autocast keeps the weights in full precision beside
+        # their half copies: neither a batch nor a precision to save by.
+        half=None,
+    )
+
+
 @contextmanager
-def _open(name: VoiceEngineName, voice: VoiceSpec, run: Run) -> Iterator[Voice]:
+def _open(
+    name: VoiceEngineName, voice: VoiceSpec, device: DeviceSpec, *, commercial: bool
+) -> Iterator[Voice]:
     cloud = name == "gtts_cloud" and voice.cloud != "google_translate"
     key = secret(voice.cloud) if cloud else ""
-    with open_voice(name, voice, run.device, cloud_key=key) as engine:
-        if run.commercial and not engine.info.commercial:
+    with open_voice(name, voice, device, cloud_key=key) as engine:
+        if commercial and not engine.info.commercial:
             found = f"the weights of {name} ({engine.info.weights_licence}) forbid commercial use"
             raise EngineUnavailable("voice", found, "Use espeak_ng, or leave out --commercial")
         yield engine

@@ -23,7 +23,7 @@ from studio import types
 from studio.errors import StoreError
 from studio.keys import code_version, fingerprint
 from studio.store import Store, blobs_in, studio_home
-from tasks.run import Run
+from tasks.run import RUNNING, Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,8 +78,12 @@ def stage(
             run = rest.get("run")
             if not isinstance(run, Run) or run.meter is None:
                 return work(*values, **rest)
-            with run.meter.stage(name, after=after):
-                return work(*values, **rest)
+            with run.meter.stage(name, run=run.name, after=after) as running:
+                token = RUNNING.set(running)
+                try:
+                    return work(*values, **rest)
+                finally:
+                    RUNNING.reset(token)
 
         return task(
             name=name,

@@ -88,6 +88,7 @@ class MusicGen:
         require_packages()
         import torch
 
+        from models.music.layer_visits import keep_layers_away
         from models.music.musicgen_tokens import Sampling
 
         self._spec = spec
@@ -103,10 +104,14 @@ class MusicGen:
         precision = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
         # T5 overflows in half precision and the codec hums in it; both run once, the decoder 1500
         # times a window.
-        self._model.to(self._device).eval()
-        self._model.decoder.to(precision[device.dtype])
+        self._model.eval().decoder.to(precision[device.dtype])
+        if device.offload:
+            keep_layers_away(self._model, self._device)
+        else:
+            self._model.to(self._device)
         self._decoder = self._model.decoder
-        if device.compile:
+        # A compiled layer would hold on to the weights that it was compiled with.
+        if device.compile and not device.offload:
             self._decoder = _Compiled(self._model.decoder)
         codec = self._model.audio_encoder.config
         self._frame_rate, self._rate = codec.frame_rate, codec.sampling_rate

@@ -129,6 +129,12 @@ class Ledger:
                 left[holding.card_uuid] -= holding.gib
         return {self._cards[uuid].index: gib for uuid, gib in left.items()}
 
+    def capacity_gib(self) -> dict[int, float]:
+        """Memory that can ever be lent, by card."""
+        return {
+            self._cards[uuid].index: share.mib / 1024.0 for uuid, share in self._capacity.items()
+        }
+
     def somebody_waits(self) -> bool:
         """Whether anybody on this host waits for a card."""
         return any(holding.card_uuid is None for holding in self.holdings())
