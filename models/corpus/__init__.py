@@ -1,7 +1,7 @@
 """Training data: the mel spectrogram, text as tokens, batches planned and read.
 
-`open_store` maps what `studio corpus prepare` wrote, `plan` says which clips are in which batch, and
-`dataset` gives the batches as a `tf.data.Dataset` from a `Cursor` on.
+`open_store` maps what `studio corpus prepare` wrote, `plan` says which clips are in which batch,
+and `dataset` gives the batches as a `tf.data.Dataset` from a `Cursor` on.
 """
 
 from models.corpus.buckets import Shape

@@ -77,6 +77,8 @@ def dataset(
     facts = backends.ends(corpus)
     wanted = tuple(ranks)
 
+    # Nothing here is Python control flow on tensors: AutoGraph would only rewrite it and warn.
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def steps(epoch: Any) -> Any:
         def planned(number: int) -> list[NDArray[Any]]:
             done = begin.done if number == begin.epoch else ()
@@ -98,6 +100,7 @@ def dataset(
             tensor.set_shape(shape)
         return tf.data.Dataset.from_tensor_slices(tuple(flat))
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def batch(clips: Any, shape: Any, drawn: Any, seeds: Any) -> dict[str, Any]:
         row = tf.where(clips < 0, len(corpus), clips)
         num_frames = tf.gather(facts.num_frames, row)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import mmap
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -137,7 +138,7 @@ def open_store(folder: Path | str) -> Corpus:
     )
 
 
-def identity(spec: CorpusSpec, rows: Array, names: dict[str, object]) -> str:
+def identity(spec: CorpusSpec, rows: Array, names: Mapping[str, Any]) -> str:
     """SHA-256 of what the store holds: its spec, its clips in order with their keys and checksums,
     its vocabulary and speakers. Where the bytes lie is no part of it.
     """

@@ -23,6 +23,7 @@ Reason = Literal[
     "text_too_long",
     "text_too_fast",
     "no_phonemes",
+    "unlisted",
 ]
 """Why a clip was put aside.
 
@@ -30,7 +31,7 @@ Reason = Literal[
 or no sample. `truncated`: shorter than its own header says. `undecodable`: no sound that can be
 read. `not_finite`: holds NaN or infinity. `text_too_fast`: more tokens a second than anybody
 speaks, so text and sound do not belong together. `no_phonemes`: phonemes were asked for and the
-source has no times for them.
+source has no times for them. `unlisted`: a recording that no line of the list names.
 """
 
 REASONS: tuple[Reason, ...] = get_args(Reason)

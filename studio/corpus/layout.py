@@ -7,6 +7,7 @@
     clips.jsonl      a line a clip: id, text, normalised text, speaker, source
     index.npz        the commit: a row a clip, the vocabulary, the speakers, the length of each file
     quarantine.jsonl a line for every clip that is not used, with its reason
+    stamps.json      sizes and times of the recordings as last seen; of this machine, no part of it
 
 Data files only grow. What lies behind the lengths in `index.npz` was never committed and is cut off
 by the next preparation; `index.npz` is replaced whole. A reader that has mapped the files therefore
@@ -30,6 +31,7 @@ CLIPS: Final = "clips.jsonl"
 TOKENS: Final = "tokens.u16"
 DURATIONS: Final = "durations.u16"
 QUARANTINE: Final = "quarantine.jsonl"
+STAMPS: Final = "stamps.json"
 
 STORED: Final[dict[Storage, np.dtype[np.generic]]] = {
     "f16": np.dtype("<f2"),
