@@ -1,18 +1,13 @@
 """Draws a host, frame by frame: sprites onto the head, one warp for the head's turn, layers over
-one another.
+one another. Only what has changed since the frame before is drawn again.
 """
 
 from __future__ import annotations
-
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.avatar.viseme.canvas import Canvas
 from models.avatar.viseme.character import Host
 from models.avatar.viseme.gaze import draw_eyes
 from models.avatar.viseme.glasses import draw_glasses
@@ -22,8 +17,10 @@ from models.avatar.viseme.idle import Pose
 from models.avatar.viseme.lips import draw_mouth
 from models.avatar.viseme.microphone import draw_microphone
 from models.avatar.viseme.outlines import ART_UNITS
-from models.avatar.viseme.planes import Layer, blend, cropped, see_through, to_yuva
+from models.avatar.viseme.planes import Planes, put_over
+from models.avatar.viseme.sprites import Box, Piece, Sprites, around, part_of, piece_of
 from models.avatar.viseme.torso import draw_torso
+from models.avatar.viseme.turn import HeadTurn
 
 MOUTH_STEPS = (16, 4, 4, 3, 3, 3, 2)
 """Steps per mouth channel that get a sprite of their own; the jaw between them moves continuously.
@@ -37,67 +34,9 @@ SPRITE_CACHE_MIB = 32
 _HEAD_MARGIN = 16
 """Units around the head that its turn may reach into."""
 
-_PIVOT = (256.0, 330.0)
-"""The base of the neck: the head tilts around it."""
-
-_JAW_UNITS = 11.0
-"""The chin's drop at full openness."""
-
-_TURN_UNITS, _NOD_UNITS = 11.0, 9.0
-"""How far the nearest point of the face (depth 1) travels for a yaw or pitch of 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A layer and where its corner lies in the frame, in pixels."""
-
-    layer: Layer
-    left: int
-    top: int
-    remains: Layer | None = None
-
-    def onto(self, below: Layer, left: int = 0, top: int = 0) -> None:
-        """Blend it over a layer whose own corner lies at (`left`, `top`)."""
-        blend(below, self.layer, self.left - left, self.top - top, self.remains)
-
-
-class Sprites:
-    """The most recently used sprites, within a fixed amount of memory."""
-
-    def __init__(self, limit_mib: float) -> None:
-        self._kept: OrderedDict[Hashable, _Piece] = OrderedDict()
-        self._limit_bytes, self.num_bytes = int(limit_mib * 2**20), 0
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, key: Hashable, draw: Callable[[], Canvas]) -> _Piece:
-        """The sprite of that key, drawn if it is not kept."""
-        piece = self._kept.get(key)
-        if piece is not None:
-            self._kept.move_to_end(key)
-            return piece
-        piece = _ready(_piece(draw()))
-        self._kept[key] = piece
-        self.num_bytes += 2 * piece.layer.nbytes
-        while self.num_bytes > self._limit_bytes and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self.num_bytes -= 2 * oldest.layer.nbytes
-        return piece
-
-
-def _piece(canvas: Canvas) -> _Piece:
-    return _Piece(*cropped(to_yuva(canvas.rgba()), canvas.left, canvas.top))
-
-
-def _ready(piece: _Piece) -> _Piece:
-    """The piece with its see-through part worked out, for what is blended more than once."""
-    return _Piece(piece.layer, piece.left, piece.top, see_through(piece.layer))
-
-
-_STEPS_PER_PX = 8
-"""The body moves in eighths of a pixel, which nobody sees; in most frames it then has not moved
-since the frame before and only the head is drawn.
+_STEPS_PER_PX = 4
+"""Body and back hair move in quarters of a pixel, the finest motion that H.264 can describe: in
+most frames they then have not moved since the frame before and only the head is drawn.
 """
 
 
@@ -105,90 +44,117 @@ def _nearest(pixels: float) -> float:
     return round(pixels * _STEPS_PER_PX) / _STEPS_PER_PX
 
 
+class _Body:
+    """All but the head: back hair, torso, microphone. Each part is warped only when it moves."""
+
+    def __init__(self, host: Host, size_px: int, *, mirrored: bool) -> None:
+        scale = size_px / ART_UNITS
+        self._size_px, self._scale = size_px, scale
+        self._back = piece_of(draw_back(host, scale)) if host.hair == "bob" else None
+        self._torso = self._torso_now = piece_of(draw_torso(host, scale))
+        microphone = piece_of(draw_microphone(host.palette.accent, scale))
+        self._microphone = (microphone.mirrored(size_px) if mirrored else microphone).ready()
+        self._layer = np.zeros((size_px, size_px, 4), np.uint8)
+        self.planes: Planes = np.zeros((4, size_px, size_px), np.uint8)
+        self._back_at: tuple[float, float] | None = None
+        self._torso_at: tuple[float, float] | None = None
+
+    def move(self, pose: Pose) -> Box | None:
+        """Follow a pose; the box in which the planes have changed, None when nothing has."""
+        scale, changed = self._scale, None
+        sway, lift = pose.yaw * scale, pose.breath * scale
+        # Breath grows the body by 0.8 %, seen most at the shoulders, 180 units above the edge.
+        torso_at = (_nearest(1.4 * sway), _nearest(0.008 * 180 * lift) / (180 * scale))
+        if torso_at != self._torso_at:
+            self._torso_at = torso_at
+            self._torso_now = self._torso.shifted(torso_at[0], 0.0, torso_at[1]).ready()
+            changed = self._torso.box
+        if self._back is not None:
+            back_at = (
+                _nearest(-4 * sway + pose.roll * scale),
+                _nearest(1.1 * lift - pose.pitch * scale),
+            )
+            if back_at != self._back_at:
+                self._back_at = back_at
+                changed = self._back.box if changed is None else around(changed, self._back.box)
+        return None if changed is None else self._draw(changed)
+
+    def _draw(self, box: Box) -> Box:
+        """Draw what lies in a box anew. The microphone never meets the head, so it can be drawn
+        before it.
+        """
+        size = self._size_px
+        box = (max(box[0], 0), max(box[1], 0), min(box[2], size), min(box[3], size))
+        part = part_of(self._layer, box)
+        part[:] = 0
+        if self._back is not None and self._back_at is not None:
+            self._back.shifted(*self._back_at, 0.0).onto(part, box[0], box[1])
+        self._torso_now.onto(part, box[0], box[1])
+        self._microphone.onto(part, box[0], box[1])
+        cv2.split(part, [plane[box[1] : box[3], box[0] : box[2]] for plane in self.planes])
+        return box
+
+
 class HostPainter:
-    """A drawn host at one size. `mirrored` puts the microphone on the other side."""
+    """A drawn host at one size. `mirrored` puts the microphone on the other side.
+
+    `changed` is the box of the planes that the last `paint` has changed: x, y, width, height.
+    """
 
     def __init__(self, host: Host, size_px: int, *, mirrored: bool = False) -> None:
         self.size_px = size_px
+        self.changed = (0, 0, size_px, size_px)
         self._host, self._scale = host, size_px / ART_UNITS
-        self._behind = np.zeros((size_px, size_px, 4), np.uint8)
-        self._frame = np.zeros_like(self._behind)
-        self._planes = np.zeros((4, size_px, size_px), np.uint8)
-        self.sprites = Sprites(SPRITE_CACHE_MIB)
         scale = self._scale
-        self._back, self._torso = _piece(draw_back(host, scale)), _piece(draw_torso(host, scale))
+        self._planes: Planes = np.zeros((4, size_px, size_px), np.uint8)
+        self.sprites = Sprites(SPRITE_CACHE_MIB)
+        self._body = _Body(host, size_px, mirrored=mirrored)
         self._glasses = None
         if host.glasses != "none":
-            self._glasses = _ready(_piece(draw_glasses(host, scale)))
-        self._microphone = _piece(draw_microphone(host.palette.accent, scale))
-        if mirrored:
-            layer = np.ascontiguousarray(self._microphone.layer[:, ::-1])
-            left = size_px - self._microphone.left - layer.shape[1]
-            self._microphone = _Piece(layer, left, self._microphone.top)
-        self._microphone = _ready(self._microphone)
-        self._head = _with_margin(_piece(draw_head(host, scale)), int(_HEAD_MARGIN * scale))
-        self._work = np.empty_like(self._head.layer)
-        self._body: tuple[float, ...] | None = None
-        top, left = max(self._head.top, 0), max(self._head.left, 0)
-        bottom, right = (
-            self._head.top + self._work.shape[0],
-            self._head.left + self._work.shape[1],
-        )
-        self._head_box = (slice(top, bottom), slice(left, right))
-        self._fields = _fields(host, self._head, scale)
+            self._glasses = piece_of(draw_glasses(host, scale)).ready()
+        self._head = piece_of(draw_head(host, scale)).padded(int(_HEAD_MARGIN * scale))
+        self._work = self._head.layer.copy()
+        self._turn = HeadTurn(host, self._head, scale)
+        self._worn: tuple[Piece, Piece] | None = None
+        self._painted = False
 
     def paint(self, pose: Pose, mouth: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The host in a pose with its mouth in a state: planes (4, size_px, size_px), valid until
         the next call.
         """
-        scale = self._scale
-        sway, lift = pose.yaw * scale, pose.breath * scale
-        # Breath grows the body by 0.8 %, seen most at the shoulders, 180 units above the edge.
-        grow = _nearest(0.008 * 180 * lift) / (180 * scale)
-        body = (0.0, 0.0, _nearest(1.4 * sway), grow)
-        if self._host.hair == "bob":
-            # Hair has soft edges: steps twice as large do not show.
-            back_x, back_y = -4 * sway + pose.roll * scale, 1.1 * lift - pose.pitch * scale
-            body = (2 * _nearest(back_x / 2), 2 * _nearest(back_y / 2), *body[2:])
-        if body == self._body:
-            rows, columns = self._head_box
-        else:
-            self._draw_body(*body)
-            self._body, rows, columns = body, slice(None), slice(None)
-        self._frame[rows, columns] = self._behind[rows, columns]
-        turned = self._turned_head(pose, mouth)
-        blend(self._frame, turned, self._head.left, self._head.top)
-        cv2.split(self._frame[rows, columns], [plane[rows, columns] for plane in self._planes])
+        moved = self._body.move(pose)
+        self._dress(self._eyes(pose), self._mouth(mouth))
+        turned = self._turn.apply(self._work, pose, float(mouth[0]))
+        head = self._head.box
+        if moved is not None:
+            x0, y0, x1, y1 = moved
+            self._planes[:, y0:y1, x0:x1] = self._body.planes[:, y0:y1, x0:x1]
+        x0, y0, x1, y1 = put_over(self._body.planes, turned, head[:2], into=self._planes)
+        if moved is not None:
+            x0, y0, x1, y1 = around((x0, y0, x1, y1), moved)
+        self.changed = (x0, y0, x1 - x0, y1 - y0)
+        if not self._painted:
+            self.changed, self._painted = (0, 0, self.size_px, self.size_px), True
         return self._planes
 
-    def _draw_body(self, back_x: float, back_y: float, sway: float, grow: float) -> None:
-        """All but the head. The microphone never meets the head, so it can be drawn before it."""
-        self._behind[:] = 0
-        if self._host.hair == "bob":
-            self._shift(self._back, back_x, back_y, 0.0)
-        self._shift(self._torso, sway, 0.0, grow)
-        self._microphone.onto(self._behind)
+    def _dress(self, eyes: Piece, mouth: Piece) -> None:
+        """Put eyes and mouth on the head, with the glasses over them, where they have changed."""
+        left, top = self._head.left, self._head.top
+        before = self._worn or (eyes, mouth)
+        for old, new in zip(before, (eyes, mouth), strict=True):
+            if new is old and self._worn is not None:
+                continue
+            x0, y0, x1, y1 = around(old.box, new.box)
+            if self._worn is None and self._glasses is not None:
+                x0, y0, x1, y1 = around((x0, y0, x1, y1), self._glasses.box)
+            part = part_of(self._work, (x0 - left, y0 - top, x1 - left, y1 - top))
+            part[:] = part_of(self._head.layer, (x0 - left, y0 - top, x1 - left, y1 - top))
+            for sprite in (eyes, mouth, self._glasses):
+                if sprite is not None:
+                    sprite.onto(part, x0, y0)
+        self._worn = (eyes, mouth)
 
-    def _shift(self, piece: _Piece, dx: float, dy: float, grow: float) -> None:
-        """Put a piece, moved by a fraction of pixels and grown from its lower middle."""
-        height, width = piece.layer.shape[:2]
-        matrix = np.array(
-            [[1 + grow, 0, dx - grow * width / 2], [0, 1 + grow, dy - grow * height]], np.float32
-        )
-        moved = cv2.warpAffine(piece.layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
-        blend(self._behind, np.asarray(moved, np.uint8), piece.left, piece.top)
-
-    def _turned_head(self, pose: Pose, mouth: NDArray[np.float32]) -> Layer:
-        work, head = self._work, self._head
-        np.copyto(work, head.layer)
-        for sprite in (self._eyes(pose), self._mouth(mouth), self._glasses):
-            if sprite is not None:
-                sprite.onto(work, head.left, head.top)
-        map_x, map_y = self._fields.maps(pose, float(mouth[0]), self._scale)
-        turned = cv2.remap(work, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        return np.asarray(turned, np.uint8)
-
-    def _eyes(self, pose: Pose) -> _Piece:
+    def _eyes(self, pose: Pose) -> Piece:
         blink = round(pose.blink * _BLINK_STEPS)
         # Shut eyes look nowhere.
         x, y = (
@@ -207,7 +173,7 @@ class HostPainter:
             ),
         )
 
-    def _mouth(self, mouth: NDArray[np.float32]) -> _Piece:
+    def _mouth(self, mouth: NDArray[np.float32]) -> Piece:
         steps = [round(float(v) * n) for v, n in zip(mouth, MOUTH_STEPS, strict=True)]
         if steps[0] == 0 and steps[4] == 0:
             # Closed lips hide teeth and tongue.
@@ -216,74 +182,3 @@ class HostPainter:
         return self.sprites.get(
             ("mouth", *steps), lambda: draw_mouth(self._host, state, self._scale)
         )
-
-
-def _with_margin(piece: _Piece, margin: int) -> _Piece:
-    edges = ((margin, margin), (margin, margin), (0, 0))
-    return _Piece(np.pad(piece.layer, edges), piece.left - margin, piece.top - margin)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """Where each pixel of the turned head comes from, as sums of fixed fields.
-
-    `depth` is the face's relief (0 at the plane of the neck, about 0.8 at the nose, negative
-    behind), `jaw` how far a point follows the chin, `brow` how far it follows the brows. `x` and
-    `y` are pixel positions relative to the pivot.
-    """
-
-    x: NDArray[np.float32]
-    y: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    jaw: NDArray[np.float32]
-    brow: NDArray[np.float32]
-    pivot: tuple[float, float]
-    brow_units: float
-
-    def maps(
-        self, pose: Pose, opened: float, scale: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The two maps for `cv2.remap`: the inverse of turn, nod, tilt, jaw and brows."""
-        angle = np.deg2rad(pose.roll * 1.5)
-        c, s = float(np.cos(angle)), float(np.sin(angle))
-        dx = (pose.yaw * 1.5 + pose.roll) * scale
-        dy = (pose.pitch * 1.6 - pose.breath * 1.8) * scale
-        x, y = self.x - np.float32(dx), self.y - np.float32(dy)
-        px, py = self.pivot
-        map_x = np.add(x[None, :] * np.float32(c), (y * np.float32(s) + np.float32(px))[:, None])
-        map_y = np.add((x * np.float32(-s))[None, :], (y * np.float32(c) + np.float32(py))[:, None])
-        cv2.scaleAdd(self.depth, -pose.yaw * _TURN_UNITS * scale, map_x, dst=map_x)
-        cv2.scaleAdd(self.depth, -pose.pitch * _NOD_UNITS * scale, map_y, dst=map_y)
-        cv2.scaleAdd(self.jaw, -opened * _JAW_UNITS * scale, map_y, dst=map_y)
-        cv2.scaleAdd(self.brow, pose.brow * self.brow_units * scale, map_y, dst=map_y)
-        return map_x, map_y
-
-
-def _fields(host: Host, head: _Piece, scale: float) -> _Fields:
-    height, width = head.layer.shape[:2]
-    columns = (np.arange(width, dtype=np.float32) + head.left + 0.5) / scale
-    rows = (np.arange(height, dtype=np.float32) + head.top + 0.5) / scale
-    x, y = columns[None, :], rows[:, None]
-    f = host.face
-    skull = np.sqrt(np.clip(1 - ((x - 256) / 112) ** 2 - ((y - 208) / 138) ** 2, 0, 1))
-    skull = np.asarray(cv2.GaussianBlur(skull.astype(np.float32), (0, 0), 5 * scale))
-    nose = np.exp(-(((x - 256) / 16) ** 2) - ((y - 238) / 20) ** 2)
-    # The pivot's plane lies a third of the way into the skull: what is behind it turns the other
-    # way.
-    depth = skull + 0.16 * nose - 0.34
-    below = np.clip((y - f.mouth_y + 4) / (f.chin_y - f.mouth_y + 1), 0, 1)
-    jaw = below * below * (3 - 2 * below) * np.exp(-(((x - 256) / 62) ** 2))
-    jaw = jaw * np.clip((f.chin_y + 50 - y) / 44, 0, 1)
-    brow = np.exp(-(((y - f.brow_y) / 12) ** 2)) * np.exp(-(((x - 256) / 60) ** 4))
-    soft = cv2.GaussianBlur(jaw.astype(np.float32), (0, 0), 4 * scale)
-    pivot = (_PIVOT[0] * scale - head.left, _PIVOT[1] * scale - head.top)
-    return _Fields(
-        x=(np.arange(width, dtype=np.float32) - np.float32(pivot[0])),
-        y=(np.arange(height, dtype=np.float32) - np.float32(pivot[1])),
-        depth=depth.astype(np.float32),
-        jaw=np.asarray(soft, np.float32),
-        brow=brow.astype(np.float32),
-        pivot=pivot,
-        # Glasses stand still while brows move: behind lenses they move less.
-        brow_units=5.5 if host.glasses == "none" else 2.5,
-    )

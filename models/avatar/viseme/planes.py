@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Layer = NDArray[np.uint8]
 """(height, width, 4): Y, Cb, Cr, A interleaved, so that one warp moves all four."""
+Planes = NDArray[np.uint8]
+"""(4, height, width): the same four, each contiguous."""
 
 _KR, _KB = 0.2126, 0.0722
 """Luma weights of red and blue (BT.709-6, item 3.2)."""
@@ -70,6 +72,24 @@ def blend(below: Layer, layer: Layer, left: int, top: int, remains: Layer | None
     through = see_through(source) if remains is None else remains[part]
     kept = cv2.multiply(into, through, scale=1 / 255)
     cv2.add(kept, source, dst=into)
+
+
+def put_over(
+    below: Planes, layer: Layer, corner: tuple[int, int], into: Planes
+) -> tuple[int, int, int, int]:
+    """Put a layer over planes, into others of the same size, its corner at (x, y) `corner`; what
+    hangs over is cut. Returns the box that was written: left, top, right, bottom.
+    """
+    x0, y0 = max(corner[0], 0), max(corner[1], 0)
+    x1 = min(corner[0] + layer.shape[1], below.shape[2])
+    y1 = min(corner[1] + layer.shape[0], below.shape[1])
+    sources = cv2.split(layer[y0 - corner[1] : y1 - corner[1], x0 - corner[0] : x1 - corner[0]])
+    through = cv2.bitwise_not(sources[3])
+    for source, under, target in zip(sources, below, into, strict=True):
+        part = target[y0:y1, x0:x1]
+        cv2.multiply(under[y0:y1, x0:x1], through, dst=part, scale=1 / 255)
+        cv2.add(part, source, dst=part)
+    return (x0, y0, x1, y1)
 
 
 def cropped(layer: Layer, left: int, top: int) -> tuple[Layer, int, int]:
