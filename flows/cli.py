@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from flows import engines_cli, publish_cli
 from flows.server import apply_settings
 from studio.errors import StudioError
 from studio.store import Store, studio_home
@@ -86,6 +87,10 @@ def create(
     tts_engine: Annotated[
         str | None, typer.Option(help="Who speaks: espeak_ng, coqui_tts, gtts_cloud, tone.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A folder with checkpoints: each goes to the engine that reads it."),
+    ] = None,
     lexicon: Annotated[
         Path | None, typer.Option(help="Pronunciations, one 'word = respelling' a line.")
     ] = None,
@@ -134,6 +139,8 @@ def create(
             options[key] = True
     if skip_music:
         options["music.enabled"] = False
+    if weights is not None:
+        options = {**engines_cli.weights_options(weights, profile), **options}
     for pair in setting or ():
         key, equals, value = pair.partition("=")
         if not equals:
@@ -194,6 +201,10 @@ def serve(
     from flows.server import run_server
 
     run_server(studio_home(os.environ), port)
+
+
+publish_cli.add_to(app)
+app.add_typer(engines_cli.app, name="engines")
 
 
 def main() -> None:
