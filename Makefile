@@ -22,7 +22,7 @@ demo: install   ## an episode from an example script
 	$(BIN)/studio create $(SCRIPT)
 
 test: install   ## the tests: no card, no weights, no network
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-all: extras   ## with the slow ones and the tiny neural models
 	$(BIN)/python -m pytest -m 'not gpu and not network'

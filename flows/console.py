@@ -62,7 +62,18 @@ def produce(order: dict[str, Any], output: Path | None, console: Console, *, liv
     board = Board(console, live=live)
     desk = Desk(report=board.report)
     DESK.set(desk)
-    _rehearse(order, told)
+    episode = _standing(order, told)
+    if episode is not None:
+        console.print("nothing has changed: answered from the store")
+    else:
+        episode = _make(order, desk, board, console)
+    if output is not None:
+        _copy_out(Path(episode.folder) / f"{Path(episode.folder).name}.mp4", output)
+    print_summary(episode, console)
+
+
+def _make(order: dict[str, Any], desk: Desk, board: Board, console: Console) -> Episode:
+    """Run the flow; its server starts while the rest is still being imported."""
     server = warm_server()
     from flows.episode import make_episode
 
@@ -74,25 +85,22 @@ def produce(order: dict[str, Any], output: Path | None, console: Console, *, liv
         except (Stopped, TerminationSignal):
             console.print("stopped; what was finished is kept and the next run goes on from there")
             sys.exit(130)
-    if output is not None:
-        _copy_out(Path(episode.folder) / f"{Path(episode.folder).name}.mp4", output)
-    print_summary(episode, console)
+    return episode
 
 
-def _rehearse(order: dict[str, Any], told: Profile) -> None:
-    from tasks.script import Order, rehearse
+def _standing(order: dict[str, Any], told: Profile) -> Episode | None:
+    from flows.remembered import standing_episode
+    from tasks.script import Order
 
+    wanted = Order(
+        script=order["script"],
+        lexicon=order["lexicon"],
+        music=order["music_file"],
+        portrait=order["avatar_image"],
+        background=told.picture.background,
+    )
     with open_run(order["out_dir"], device=told.device, gpu=told.gpu) as run:
-        rehearse.fn(
-            Order(
-                script=order["script"],
-                lexicon=order["lexicon"],
-                music=order["music_file"],
-                portrait=order["avatar_image"],
-                background=told.picture.background,
-            ),
-            run=run,
-        )
+        return standing_episode(run, wanted, told, order["options"])
 
 
 @contextmanager

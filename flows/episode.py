@@ -10,8 +10,9 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 
+from flows.remembered import episode_key
 from profiles import load_profile, settle
-from studio.types import Episode, Header
+from studio.types import Episode, Header, Rehearsal
 from tasks.avatar import animate
 from tasks.episode import encode, mix_sound, package
 from tasks.music import score
@@ -52,12 +53,13 @@ async def make_episode(
     )
     with open_run(
         out_dir,
+        name=Path(script).stem,
         device=wanted.device,
         gpu=wanted.gpu,
         strict=wanted.strict,
         commercial=wanted.commercial,
     ) as run:
-        heard = await _done(at(run, rehearse).submit(order, run=run))
+        heard: Rehearsal = await _done(at(run, rehearse).submit(order, run=run))
         told = settle(wanted, heard.script.header, options or {})
         # The file itself is among the assets; its path would make the key depend on the machine.
         picture = told.picture.model_copy(update={"background": ""})
@@ -93,7 +95,8 @@ async def make_episode(
             if future is not None:
                 await _done(future)
         episode: Episode = await _done(packed)
-        return await report_run(episode, run)
+        episode = await report_run(episode, run, told.expectations)
+        return run.store.remember(episode_key(heard, told, script), episode)
 
 
 async def _done(future: PrefectFuture[Any]) -> Any:

@@ -161,9 +161,12 @@ def seconds_estimate(
     starts, num_samples = lay_out(script, lengths, voice, spec)
     beds = draw_beds(script, CueClock.of(script, starts, lengths), spec)
     longest = [1.0 if cue.action == "play" else 0.0 for cue in script.cues]
+    # Shorter speech can let a fade-out fall into a piece that would have ended by itself.
+    fades_s = max([spec.fade_out_s, *(cue.fade_out_s or 0.0 for cue in script.cues)])
     for placed in placements(beds, num_samples, spec):
         reach = (placed.offset + placed.num_samples) / SAMPLE_RATE
-        longest[placed.cue] = max(longest[placed.cue], reach + 1.0)
+        held = script.cues[placed.cue].hold_s is not None
+        longest[placed.cue] = max(longest[placed.cue], reach + 1.0 + (fades_s if held else 0.0))
     return tuple(longest)
 
 

@@ -20,9 +20,14 @@ import numpy as np
 import pytest
 
 from flows.episode import make_episode
+from flows.remembered import standing_episode
+from profiles import load_profile, settle
 from studio.errors import DeliveryError, ScriptError, SettingError, StudioError
-from studio.types import Episode
-from tasks.run import DESK, Desk
+from studio.types import Episode, Header
+from tasks.run import DESK, Desk, open_run
+from tasks.script import Order
+
+pytestmark = pytest.mark.xdist_group("prefect")
 
 SCRIPT = """\
 Title: Golden: 100 % "real" [draft]
@@ -149,7 +154,11 @@ def test_the_manifest_names_what_was_used_and_no_path_of_this_machine(folder: Pa
 
 def test_stages_were_measured_and_the_sums_are_whole(golden: Episode, folder: Path) -> None:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    stages = {use["stage"] for use in report["stages"]}
+    stages = {use["stage"] for use in report["uses"]}
+    assert report["schema"] == "podcast-studio.report/1"
+    assert report["verdict"]["headline"]
+    assert [step["stage"] for step in report["verdict"]["critical_path"]][-1] == "package"
+    assert report["expectations"] == []
     assert {"parse", "speech", "music", "avatar", "mix", "encode", "package"} <= stages
     encode = next(use for use in golden.uses if use.stage == "encode")
     assert encode.cpu_s
@@ -178,6 +187,19 @@ def test_a_package_that_stands_is_left_alone_and_a_damaged_one_is_made_whole(
     _video(folder).write_bytes(b"cut")
     _make(script, place / "out")
     assert {p: p.read_bytes() for p in before} == {p: data for p, (_, data) in before.items()}
+
+
+def test_an_episode_that_stands_needs_no_flow(golden: Episode, script: Path, place: Path) -> None:
+    wanted = settle(load_profile("draft"), Header(), {})
+    order = Order(script=str(script))
+    with open_run(str(place / "out"), device=wanted.device, gpu=wanted.gpu) as run:
+        known = standing_episode(run, order, wanted, {})
+        assert known is not None
+        assert known.folder == golden.folder
+        louder = {"mix.loudness_lufs": -14.0}
+        assert standing_episode(run, order, settle(wanted, Header(), louder), louder) is None
+    with open_run(str(place / "elsewhere"), device=wanted.device, gpu=wanted.gpu) as run:
+        assert standing_episode(run, order, wanted, {}) is None
 
 
 def test_a_stage_whose_media_is_gone_is_made_again_alike(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from functools import lru_cache
 
 import cv2
@@ -12,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.avatar import LineSound, Sitting, open_painter, open_performer
+from models.avatar import Sitting, open_painter
 from models.avatar.viseme.hosts import HOSTS
 from models.avatar.viseme.idle import Pose
 from models.avatar.viseme.likeness import LikenessPainter, framed
@@ -210,17 +209,6 @@ def test_an_opaque_picture_has_round_corners_and_a_cut_out_its_own_shape(
     assert shape[:3, 5, 5].max() == 0
     assert shape[3, 150, 150] == 255
     assert (shape[0] <= 235 * shape[3].astype(float) / 255 + 1.5).all()
-
-
-def test_ten_times_faster_than_real_time(portrait: Portrait, spoken: list[LineSound]) -> None:
-    with open_performer("viseme") as performer:
-        motion = performer.perform(spoken[0])
-    sitting = Sitting(look="nova", size_px=512, fps=25, seed=2, portrait=portrait)
-    with open_painter("viseme", sitting, [(0, motion)]) as painter:
-        began = time.process_time()
-        for frame in range(75):
-            painter.paint(frame)
-        assert time.process_time() - began < 75 / 25 / 10
 
 
 def test_a_portrait_can_be_still_too(portrait: Portrait) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import combinations
 
 import cv2
@@ -270,28 +269,3 @@ def test_sprites_stay_within_their_memory(painters: dict[str, HostPainter]) -> N
     assert 2 < len(kept) < 40
     again = kept.get(39, lambda: pytest.fail("the newest sprite was forgotten"))
     assert again.layer.size > 0
-
-
-def test_ten_times_faster_than_real_time_when_warm(spoken: list[LineSound]) -> None:
-    parts = parts_of(spoken[:1])
-    with open_painter("viseme", sitting(size_px=512), parts) as painter:
-        frames = range(20, 120)
-        for frame in frames:
-            painter.paint(frame)
-        began = time.process_time()
-        for frame in frames:
-            painter.paint(frame)
-        spent = time.process_time() - began
-    assert spent < len(frames) / 25 / 10
-
-
-@pytest.mark.slow
-def test_ten_times_faster_than_real_time_from_cold(spoken: list[LineSound]) -> None:
-    lines = spoken * 5
-    began = time.process_time()
-    parts = parts_of(lines)
-    num_frames = parts[-1][0] + len(parts[-1][1])
-    with open_painter("viseme", sitting(size_px=512), parts) as painter:
-        for frame in range(num_frames):
-            painter.paint(frame)
-    assert time.process_time() - began < num_frames / 25 / 10
