@@ -25,7 +25,8 @@ from tasks.stage import at
 
 
 def _name() -> str:
-    return Path(str(flow_run.parameters.get("script", "episode"))).stem
+    given = flow_run.parameters
+    return str(given.get("name") or Path(str(given.get("script", "episode"))).stem)
 
 
 @flow(name="episode", flow_run_name=_name, persist_result=False)
@@ -37,12 +38,14 @@ async def make_episode(
     lexicon: str = "",
     music_file: str = "",
     avatar_image: str = "",
+    name: str = "",
 ) -> Episode:
     """Make the episode of `script` and put its package into `out_dir`.
 
-    `options` are profile keys in dotted form, for instance `{"picture.aspect": "9:16"}`; they win
+    `name` is the package's, by default the script's without its suffix. `options` are profile keys in dotted form, for instance `{"picture.aspect": "9:16"}`; they win
     over the script's header, which wins over the profile.
     """
+    name = name or Path(script).stem
     wanted = settle(load_profile(profile), Header(), options or {})
     order = Order(
         script=script,
@@ -53,7 +56,7 @@ async def make_episode(
     )
     with open_run(
         out_dir,
-        name=Path(script).stem,
+        name=name,
         device=wanted.device,
         gpu=wanted.gpu,
         strict=wanted.strict,
@@ -88,7 +91,7 @@ async def make_episode(
             )
         brief = Brief(package=told.package, mix=told.mix, picture=picture, encode=told.encode)
         packed = at(run, package).submit(
-            Path(script).stem, heard, speech, music, sound, seen, video, brief, seed, run=run
+            name, heard, speech, music, sound, seen, video, brief, seed, run=run
         )
         # In the order of the DAG: a stage behind one that failed never ends, and says nothing.
         for future in (speech, music, sound, seen, video):
@@ -96,7 +99,7 @@ async def make_episode(
                 await _done(future)
         episode: Episode = await _done(packed)
         episode = await report_run(episode, run, told.expectations)
-        return run.store.remember(episode_key(heard, told, script), episode)
+        return run.store.remember(episode_key(heard, told, name), episode)
 
 
 async def _done(future: PrefectFuture[Any]) -> Any:

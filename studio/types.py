@@ -419,9 +419,16 @@ class StageUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What became of one script of a batch: its episode's folder, or why there is none."""
+    """What became of one script of a batch: its episode's folder, or why there is none.
+
+    `made` names the stages that ran; none of them: the episode stood unchanged, or its script could
+    not be read. `wall_s` is the time it took, in which others were made as well.
+    """
 
     script: str
+    name: str = ""
     folder: str = ""
     duration_s: float = 0.0
     why: str = ""
+    made: tuple[str, ...] = ()
+    wall_s: float = 0.0
