@@ -79,7 +79,7 @@ def _make(order: dict[str, Any], desk: Desk, board: Board, console: Console) -> 
 
     if server is not None:
         server.join()
-    with _interruptible(desk, console), board.shown():
+    with interruptible(desk, console), board.shown():
         try:
             episode: Episode = asyncio.run(make_episode(**order))
         except (Stopped, TerminationSignal):
@@ -104,7 +104,7 @@ def _standing(order: dict[str, Any], told: Profile) -> Episode | None:
 
 
 @contextmanager
-def _interruptible(desk: Desk, console: Console) -> Iterator[None]:
+def interruptible(desk: Desk, console: Console) -> Iterator[None]:
     """The first Ctrl-C lets every stage stop at its next step; the second ends the process."""
 
     def stop(_signal: int, _frame: object) -> None:

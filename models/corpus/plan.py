@@ -55,8 +55,14 @@ class Plan:
 
 
 def corpus_shapes(num_frames: Ints, num_tokens: Ints, spec: BatchSpec) -> tuple[Shape, ...]:
-    """The static shapes of all batches of a corpus, the same in every epoch and for every world."""
-    caps = best_caps(num_frames, spec.num_buckets, spec.round_to)
+    """The static shapes of all batches of a corpus, the same in every epoch and for every world.
+
+    Caps are chosen for whole batches of clips in order of length: a small corpus then has its caps
+    where its batches end, and few clips are left over to move up.
+    """
+    ranked = np.sort(num_frames)
+    tops = np.append(ranked[spec.batch_size - 1 :: spec.batch_size], ranked[-1:])
+    caps = best_caps(tops, spec.num_buckets, spec.round_to)
     return shapes_for(num_frames, num_tokens, caps, spec.round_to)
 
 

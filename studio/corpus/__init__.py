@@ -9,6 +9,7 @@ from studio.corpus.asked import (
     TokenSpec,
 )
 from studio.corpus.found import (
+    REASONS,
     ClipInfo,
     CorpusReport,
     Quarantined,
@@ -16,6 +17,7 @@ from studio.corpus.found import (
 )
 
 __all__ = [
+    "REASONS",
     "AugmentSpec",
     "BatchSpec",
     "ClipInfo",
