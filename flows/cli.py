@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows import engines_cli, publish_cli
+from flows import corpus_cli, engines_cli, publish_cli
 from flows.server import apply_settings
 from studio.errors import StudioError
 from studio.store import Store, studio_home
@@ -205,6 +205,7 @@ def serve(
 
 publish_cli.add_to(app)
 app.add_typer(engines_cli.app, name="engines")
+app.add_typer(corpus_cli.app, name="corpus")
 
 
 def main() -> None:
