@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import torch
 from torch import Tensor, nn
 
+from models.published import avatar_weights_home
 from studio.errors import EngineUnavailable
 from studio.specs import AvatarSpec
 
@@ -119,13 +120,15 @@ def sadtalker_mapping(*, full: bool) -> Checkpoint:
 
 
 def weights_directory(spec: AvatarSpec) -> Path:
-    """Where the profile says the published checkpoints lie. Raises `EngineUnavailable` where it
-    does not say.
+    """Where the profile says the published checkpoints lie, else where they are fetched to. Raises
+    `EngineUnavailable` where there is neither.
     """
-    if not spec.weights_dir:
-        remedy = "Name the folder that holds the downloaded checkpoints"
-        raise EngineUnavailable("avatar.weights_dir", "not set", remedy)
-    return Path(spec.weights_dir).expanduser()
+    folder = Path(spec.weights_dir).expanduser() if spec.weights_dir else avatar_weights_home()
+    if not folder.is_dir():
+        found = f"{folder} is no folder" if spec.weights_dir else "not set, and nothing was fetched"
+        remedy = "Run `studio engines fetch sadtalker`, or name the folder with the checkpoints"
+        raise EngineUnavailable("avatar.weights_dir", found, remedy)
+    return folder
 
 
 def load(module: Module, checkpoint: Checkpoint, directory: Path) -> Module:

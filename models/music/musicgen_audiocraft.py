@@ -23,6 +23,7 @@ from models.music.musicgen_weights import MEMORY_GIB, WEIGHTS_LICENCE
 from models.music.piece import CueSpec, Piece
 from studio.audio import resample
 from studio.errors import MusicError
+from studio.isolation.environment import Install, Recipe
 from studio.isolation.host import EngineFault, Worker
 from studio.specs import DeviceSpec, MusicSpec
 from studio.store import studio_home
@@ -30,14 +31,28 @@ from studio.types import SAMPLE_RATE, EngineInfo
 
 Sound = NDArray[np.float32]
 
-SIDE = f"{Path(__file__).with_name('audiocraft_side.py')}:Side"
-LOCKS = tuple(Path(__file__).with_name(f"audiocraft_{part}.txt") for part in ("base", "itself"))
-"""What its environment holds: the first with its dependencies, the second without."""
+_SIDE_FILE = Path(__file__).with_name("audiocraft_side.py")
+SIDE = f"{_SIDE_FILE}:Side"
+AUDIOCRAFT = Recipe(
+    name="audiocraft",
+    installs=(
+        Install(lock=Path(__file__).with_name("audiocraft_base.txt")),
+        Install(lock=Path(__file__).with_name("audiocraft_itself.txt"), with_dependencies=False),
+    ),
+    trial=f"import runpy; runpy.run_path({str(_SIDE_FILE)!r})['prepare']()\n"
+    "import audiocraft.models",
+)
+"""Its environment: what it runs on, then the package without what its metadata asks for."""
+
+
+def audiocraft_home() -> Path:
+    """The folder of audiocraft's environment, whether it is there or not."""
+    return studio_home(os.environ) / "engines" / "audiocraft"
 
 
 def audiocraft_python() -> Path:
     """The interpreter of audiocraft's environment, whether it is there or not."""
-    return studio_home(os.environ) / "engines" / "audiocraft" / "bin" / "python"
+    return audiocraft_home() / "bin" / "python"
 
 
 @contextmanager
@@ -50,12 +65,7 @@ def open_audiocraft(
     and the environment. Raises `EngineUnavailable` when the environment or the weights are missing.
     """
     interpreter = python or audiocraft_python()
-    home = interpreter.parent.parent
-    pip = f"{interpreter} -m pip install"
-    remedy = (
-        f"Install its environment: python3.11 -m venv {home} && {pip} -r {LOCKS[0]} && "
-        f"{pip} --no-deps -r {LOCKS[1]}"
-    )
+    remedy = "Build its environment: studio engines install audiocraft"
     checkpoint = source or spec.weights_dir or f"facebook/musicgen-{spec.model}"
     arguments = {
         "source": checkpoint,

@@ -23,23 +23,93 @@ text encoder and codec, and room for the cache of a batch.
 """
 
 
-def fetch_weights(model: str) -> Path:
-    """Download a published checkpoint into the hub's own cache, resuming what was begun.
+def repositories(model: str, engine: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a published model needs of the hub: repositories with patterns of their files.
 
-    Raises `EngineUnavailable` when the hub cannot be reached.
+    Transformers reads one repository; audiocraft reads its own files of the same one, and the text
+    encoder and the codec that they name.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    home = f"facebook/musicgen-{model}"
+    if engine == "musicgen_hf":
+        return ((home, ("*.json", "*.safetensors", "*.model")),)
+    return (
+        (home, ("state_dict.bin", "compression_state_dict.bin")),
+        ("google-t5/t5-base", ("*.json", "model.safetensors", "*.model")),
+        ("facebook/encodec_32khz", ("*.json", "*.safetensors")),
+    )
 
-    try:
-        found = snapshot_download(
-            f"facebook/musicgen-{model}", allow_patterns=["*.json", "*.safetensors", "*.model"]
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+
+def local_bytes(model: str, engine: str) -> int:
+    """How many bytes of a published model lie in the hub's cache; 0 unless all of it is there."""
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return 0
+    from huggingface_hub import snapshot_download
+
+    total = 0
+    for repository, patterns in repositories(model, engine):
+        try:
+            found = snapshot_download(
+                repository, allow_patterns=list(patterns), local_files_only=True
+            )
+        except (OSError, ValueError):
+            return 0
+        heavy = [p for p in Path(found).rglob("*") if p.suffix in {".safetensors", ".bin"}]
+        if not heavy or not all(path.is_file() for path in heavy):
+            return 0
+        total += sum(path.stat().st_size for path in heavy)
+    return total
+
+
+def fetch_weights(model: str, engine: str = "musicgen_hf") -> Path:
+    """Download a published model into the hub's own cache, resuming what was begun; every large
+    file is checked against the hash that the hub publishes.
+
+    Raises `EngineUnavailable` when the hub cannot be reached or sends something else.
+    """
+    if importlib.util.find_spec("huggingface_hub") is None:
         raise EngineUnavailable(
-            f"MusicGen {model}", f"could not be downloaded ({error})", "Check the network"
+            f"MusicGen {model}",
+            "huggingface_hub is not installed",
+            "Install it: pip install -e '.[musicgen]'",
+        )
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folders: list[Path] = []
+    try:
+        for repository, patterns in repositories(model, engine):
+            found = Path(snapshot_download(repository, allow_patterns=list(patterns)))
+            _verify(repository, found)
+            folders.append(found)
+    except (httpx.HTTPError, HfHubHTTPError, OSError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise EngineUnavailable(
+            f"MusicGen {model}",
+            f"could not be downloaded ({reason})",
+            "Check the network and run it again: it goes on where it stopped",
         ) from error
-    return Path(found)
+    return folders[0]
+
+
+def _verify(repository: str, folder: Path) -> None:
+    """Compare the files of a snapshot with the hub's hashes; one that differs is removed."""
+    from huggingface_hub import HfApi
+
+    listing = HfApi().model_info(repository, revision=folder.name, files_metadata=True)
+    for entry in listing.siblings or ():
+        path = folder / entry.rfilename
+        if entry.lfs is None or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != entry.lfs.sha256:
+            path.resolve().unlink()
+            raise EngineUnavailable(
+                f"{repository}/{entry.rfilename}",
+                f"its SHA-256 is {digest[:12]}…, published is {entry.lfs.sha256[:12]}…",
+                "Fetch it again",
+            )
 
 
 def identity(spec: MusicSpec, dtype: str) -> str:
@@ -122,6 +192,7 @@ def load_checkpoint(spec: MusicSpec) -> tuple[Any, Any]:
         raise EngineUnavailable(
             "musicgen_hf",
             f"the weights of {source} are not on this machine or do not load ({error})",
-            f"Fetch them: hf download {source} (licence {WEIGHTS_LICENCE}), or give --weights",
+            f"Run `studio engines fetch musicgen-{spec.model}` (licence {WEIGHTS_LICENCE}), "
+            "or give --weights",
         ) from error
     return tokenizer, model

@@ -1,4 +1,4 @@
-"""Requests to voices in the cloud: whole answers or none, with time-outs and patient retries."""
+"""Requests to services in the cloud: whole answers or none, with time-outs and patient retries."""
 
 from __future__ import annotations
 
@@ -23,17 +23,28 @@ many workers do not return together."""
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Too early, too many, or the service's own trouble: RFC 9110, RFC 6585, RFC 8470."""
 
+UNTOUCHED = frozenset({425, 429, 503})
+"""Answers that say that nothing was done: a request that costs money may be sent again."""
+
+LONGEST_REASON = 4096
+"""Bytes of a refusal that are read for its reason."""
+
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes: ten minutes of 24-bit speech. More is not speech."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request: a GET without a body, a POST with one."""
+    """One request: a GET without a body, a POST with one.
+
+    What costs money whether or not its answer arrives is not `repeatable`: it is sent again only
+    when the service itself said that it did nothing.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +57,31 @@ class Patience:
 
 
 def fetch(request: Request, service: str, patience: Patience) -> bytes:
-    """The whole answer of `service`.
+    """The whole answer of `service`, a voice.
 
     What may pass is tried again after a growing wait, or after what the service itself asks for.
     Raises `EngineUnavailable` when it stays unreachable or refuses the key, `SettingError` when it
     does not know the voice, `SpeechError` when it refuses the text.
+    """
+    try:
+        return answer_of(request, service, patience)
+    except Refusal as error:
+        raise _refused(service, error.code, str(error)) from error
+
+
+class Refusal(Exception):
+    """A service answered that it will not do what was asked: `code` is HTTP's, `body` its words."""
+
+    def __init__(self, code: int, reason: str, body: bytes) -> None:
+        super().__init__(f"HTTP {code} {reason}")
+        self.code, self.body = code, body
+
+
+def answer_of(request: Request, service: str, patience: Patience) -> bytes:
+    """The whole answer of any service; what may pass is tried again.
+
+    Raises `EngineUnavailable` when it stays unreachable, `SettingError` for an address that is
+    none, `Refusal` for an answer that asking again will not change.
     """
     if not request.url.startswith(("https://", "http://")):
         raise SettingError(service, f"no web address {request.url!r}", "Begin it with https://")
@@ -59,18 +90,22 @@ def fetch(request: Request, service: str, patience: Patience) -> bytes:
         try:
             return _once(request, patience.timeout_s)
         except urllib.error.HTTPError as error:
-            fault = f"HTTP {error.code} {error.reason}"
             with error:
-                if error.code not in RETRYABLE:
-                    raise _refused(service, error.code, fault) from error
+                if error.code not in (RETRYABLE if request.repeatable else UNTOUCHED):
+                    words = error.read(LONGEST_REASON)
+                    raise Refusal(error.code, error.reason, words) from error
                 asked = error.headers.get("Retry-After", "")
+            fault = f"HTTP {error.code} {error.reason}"
         except (OSError, http.client.HTTPException) as error:
             fault, asked = str(error) or type(error).__name__, ""
+            if not request.repeatable:
+                break
         if attempt + 1 < patience.max_attempts:
             patience.sleep(_wait_s(attempt, asked))
+    tries = patience.max_attempts if request.repeatable else attempt + 1
     raise EngineUnavailable(
         service,
-        f"no answer in {patience.max_attempts} attempts ({fault})",
+        f"no answer in {tries} attempts ({fault})" if tries > 1 else f"no answer ({fault})",
         "Check the network or try later; a profile may name another engine after this one",
     )
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.voice.coqui_runtime import load_library
+from studio.download import Remote, download
 from studio.errors import EngineUnavailable, SettingError
 from studio.specs import VoiceSpec
 
@@ -62,7 +68,8 @@ def locate(spec: VoiceSpec) -> Checkpoint:
         raise EngineUnavailable(
             f"voice model {name}",
             "its weights are not on this machine",
-            f"Fetch them first (licence: {item['license']}), or name a folder in voice.weights_dir",
+            f"Run `studio engines fetch {name}` (licence: {item['license']}), "
+            "or name a folder in voice.weights_dir",
         ) from error
     vocoder = None
     if item.get("default_vocoder"):
@@ -78,8 +85,25 @@ def locate(spec: VoiceSpec) -> Checkpoint:
     )
 
 
-def fetch_weights(model: str, *, accept_licence: bool) -> Checkpoint:
-    """Download a published model with the library's own loader, after its licence was accepted.
+def published_licence(model: str) -> str:
+    """The licence of a published model's weights.
+
+    Raises `SettingError` for an unknown name, `EngineUnavailable` without the library.
+    """
+    _, item, _ = _published(model)
+    return str(item.get("license") or "unknown")
+
+
+def fetch_weights(
+    model: str,
+    *,
+    accept_licence: bool,
+    report: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> Checkpoint:
+    """Download a published model to where the library looks for it, after its licence was accepted.
+
+    What comes as one archive is resumed where it was left; the rest is fetched by the library's own
+    loader. `report` gets a file's name, its bytes that are here, and how many there are.
 
     Raises `SettingError` for an unknown name or a licence that was not accepted,
     `EngineUnavailable` when the download fails.
@@ -94,15 +118,53 @@ def fetch_weights(model: str, *, accept_licence: bool) -> Checkpoint:
         # The library asks on the terminal unless this file says that a person agreed.
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tos_agreed.txt").write_text(f"Accepted: {licence}\n", encoding="utf-8")
+    parts = [(model, item, folder)]
+    if vocoder := item.get("default_vocoder"):
+        other, full_name, _ = manager._set_model_item(vocoder)
+        parts.append((vocoder, other, Path(manager.output_prefix) / full_name))
     try:
-        manager.download_model(model)
-        if item.get("default_vocoder"):
-            manager.download_model(item["default_vocoder"])
+        for name, entry, place in parts:
+            archive = entry.get("github_rls_url")
+            if isinstance(archive, str) and not place.is_dir():
+                unpack_release(archive, place, report)
+            manager.download_model(name)
     except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, EngineUnavailable):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise EngineUnavailable(
-            f"voice model {model}", f"cannot be fetched ({error})", "Check the network, then retry"
+            f"voice model {model}", f"cannot be fetched ({reason})", "Check the network, then retry"
         ) from error
     return locate(VoiceSpec(model=model))
+
+
+def unpack_release(url: str, folder: Path, report: Callable[[str, int, int], None]) -> None:
+    """Fetch a release's archive and put its files, without their folders, into `folder`.
+
+    The folder appears when it is complete. Raises `EngineUnavailable` when the archive cannot be
+    fetched or is none.
+    """
+    name = url.rsplit("/", maxsplit=1)[-1]
+    archive = download(
+        Remote(url=url, name=name), folder.parent, lambda done, total: report(name, done, total)
+    )
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            for entry in bundle.infolist():
+                # Only the last part of a name counts: no entry can lie outside the folder.
+                if not entry.is_dir():
+                    with (
+                        bundle.open(entry) as source,
+                        (draft / Path(entry.filename).name).open("wb") as target,
+                    ):
+                        shutil.copyfileobj(source, target)
+        draft.replace(folder)
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise EngineUnavailable(name, f"is no whole archive ({error})", "Fetch it again") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        archive.unlink(missing_ok=True)
 
 
 def _published(name: str) -> tuple[Any, dict[str, Any], Path]:
