@@ -12,9 +12,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from models.picture.hearing import Hearing
+from models.picture.host_layer import Host
 from models.picture.layout import Layout, lay_out
 from models.picture.planes import Planes
-from models.picture.scene import Host, Programme, Scene
+from models.picture.scene import Programme, Scene
 from studio.errors import EncodeError
 from studio.ffmpeg import Trial
 from studio.sinks import Job, open_sink

@@ -65,6 +65,13 @@ class Reel:
         self._drawn[3] = self._alpha
         self._open: tuple[int, Iterator[NDArray[np.uint8]]] | None = None
         self._shown = (-1, -1)
+        self._anew = False
+
+    @property
+    def changed(self) -> tuple[int, int, int, int]:
+        """See `models.avatar.Painter.changed`."""
+        height, width = self._drawn.shape[1:]
+        return (0, 0, width if self._anew else 0, height)
 
     @property
     def size_px(self) -> int:
@@ -73,6 +80,7 @@ class Reel:
 
     def paint(self, frame: int) -> NDArray[np.uint8]:
         """See `models.avatar.Painter.paint`."""
+        self._anew = False
         part = next(
             (p for p in self._parts if p.start_frame <= frame < p.start_frame + p.num_frames), None
         )
@@ -95,6 +103,7 @@ class Reel:
         return self._drawn
 
     def _draw(self, planes: NDArray[np.uint8]) -> None:
+        self._anew = True
         for channel in range(3):
             cv2.multiply(planes[channel], self._alpha, dst=self._drawn[channel], scale=1 / 255)
 

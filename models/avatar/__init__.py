@@ -55,6 +55,12 @@ class Painter(Protocol):
     def size_px(self) -> int:
         """Width and height of a frame."""
 
+    @property
+    def changed(self) -> tuple[int, int, int, int]:
+        """Where the last `paint` differs from the one before it: x, y, width, height; the first
+        differs everywhere, and width 0 says that nothing does.
+        """
+
     def paint(self, frame: int) -> NDArray[np.uint8]:
         """Frame number `frame` of the episode: planes (4, size_px, size_px).
 

@@ -93,11 +93,17 @@ class _StillPainter:
         self._meters = [_with_meter(picture, lit, accent) for lit in range(NUM_SEGMENTS + 1)]
         top, left = _meter_corner(size_px)
         self._top, self._left = top, left
+        self._shown = -1
+        self.changed = (0, 0, size_px, size_px)
 
     def paint(self, frame: int) -> NDArray[np.uint8]:
         """See `models.avatar.Painter.paint`."""
-        meter = self._meters[round(self._reading(frame) * NUM_SEGMENTS)]
+        lit = round(self._reading(frame) * NUM_SEGMENTS)
+        meter = self._meters[lit]
         height, width = meter.shape[1:]
+        if self._shown >= 0:
+            self.changed = (self._left, self._top, width if lit != self._shown else 0, height)
+        self._shown = lit
         self._planes[:, self._top : self._top + height, self._left : self._left + width] = meter
         return self._planes
 

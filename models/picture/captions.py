@@ -59,12 +59,13 @@ class CaptionLayer:
         self._sprite: Sprite | None = None
         self._blender = Blender()
 
-    def update(self, frame: int) -> bool:
-        """Go to a frame; whether the caption or the lit word differs from the frame before."""
+    def update(self, frame: int) -> Rect | None:
+        """Go to a frame; the captions of before and now, where they or the lit word differ."""
         sample = sample_at(frame, self._fps)
         index = bisect.bisect_right(self._starts, sample) - 1
         if index >= 0 and sample >= self._starts[index] + self._captions[index].num_samples:
             index = -1
+        before = self._placed
         if index != self._shown[0]:
             self._placed = (
                 place(self._captions[index], self.box, self._size_px, self._spec)
@@ -76,15 +77,27 @@ class CaptionLayer:
             offset = sample - self._captions[index].start
             word = bisect.bisect_right(self._placed.starts, offset) - 1
         if (index, word) == self._shown:
-            return False
+            return None
         self._shown = (index, word)
         self._sprite = None if self._placed is None else _with_lit_word(self._placed, word)
-        return True
+        return self._stand(before)
 
-    def paint(self, canvas: Planes) -> None:
-        """Blend the caption into the canvas part of `box`."""
-        if self._sprite is not None and self._placed is not None:
-            self._blender.blend(canvas.part(self._placed.at), self._sprite)
+    def _stand(self, before: Placed | None) -> Rect | None:
+        """The part of the picture that the caption takes, and the one before it took."""
+        boxes = [placed.at for placed in (before, self._placed) if placed is not None]
+        if not boxes:
+            return None
+        return boxes[0].around(boxes[-1]).shifted(self.box.x, self.box.y)
+
+    def paint(self, canvas: Planes, part: Rect) -> None:
+        """Blend `part` of the caption into the canvas part of `box`."""
+        if self._sprite is None or self._placed is None:
+            return
+        at = self._placed.at
+        shown = at.common(part)
+        if shown is not None:
+            sprite = self._sprite.part(shown.shifted(-at.x, -at.y))
+            self._blender.blend(canvas.part(shown), sprite)
 
 
 def _with_lit_word(placed: Placed, word: int) -> Sprite:

@@ -75,13 +75,13 @@ class StillLayer:
     def __init__(self, box: Rect, sprite: Sprite) -> None:
         self.box, self._sprite, self._blender = box, sprite, Blender()
 
-    def update(self, frame: int) -> bool:
+    def update(self, frame: int) -> Rect | None:
         """Only the first frame is news."""
-        return frame == 0
+        return self.box if frame == 0 else None
 
-    def paint(self, canvas: Planes) -> None:
-        """Blend the sprite into the canvas part of `box`."""
-        self._blender.blend(canvas, self._sprite)
+    def paint(self, canvas: Planes, part: Rect) -> None:
+        """Blend `part` of the sprite into the canvas part of `box`."""
+        self._blender.blend(canvas.part(part), self._sprite.part(part))
 
 
 def title_layer(title: str, box: Rect, unit: float, centred: bool) -> StillLayer:
@@ -117,8 +117,8 @@ class ChapterLayer:
         line = lettering.fitted(self._titles[index], "text", size, self.box.w - size)
         return shadowed([line], self.box, QUIET_TEXT, self._align)
 
-    def update(self, frame: int) -> bool:
-        """Whether the chapter or its fade moved on."""
+    def update(self, frame: int) -> Rect | None:
+        """Its box when the chapter or its fade moved on."""
         sample = sample_at(frame, self._fps)
         index = bisect.bisect_right(self._starts, sample) - 1
         step = FADE_STEPS
@@ -126,18 +126,18 @@ class ChapterLayer:
             since_s = (sample - self._starts[index]) / SAMPLE_RATE
             step = min(FADE_STEPS, round(FADE_STEPS * since_s / FADE_S))
         if (index, step) == self._shown:
-            return False
+            return None
         if index != self._shown[0]:
             titled = index >= 0 and bool(self._titles[index])
             self._whole = self._drawn(index) if titled else None
         self._shown = (index, step)
         self._sprite = None if self._whole is None else faded(self._whole, step / FADE_STEPS)
-        return True
+        return self.box
 
-    def paint(self, canvas: Planes) -> None:
-        """Blend the chapter's title into the canvas part of `box`."""
+    def paint(self, canvas: Planes, part: Rect) -> None:
+        """Blend `part` of the chapter's title into the canvas part of `box`."""
         if self._sprite is not None:
-            self._blender.blend(canvas, self._sprite)
+            self._blender.blend(canvas.part(part), self._sprite.part(part))
 
 
 class NamePlate:
@@ -173,8 +173,8 @@ class NamePlate:
         self._made: dict[tuple[int, int], Sprite] = {}
         self._blender = Blender()
 
-    def update(self, frame: int) -> bool:
-        """Whether its light or its opacity moved."""
+    def update(self, frame: int) -> Rect | None:
+        """Its box when its light or its opacity moved."""
         sample = sample_at(frame, self._fps)
         speaking = self._speaks(sample)
         self._light = _towards(self._light, FADE_STEPS if speaking else 0, self._rise)
@@ -182,12 +182,12 @@ class NamePlate:
         self._share = _towards(self._share, FADE_STEPS if seen else 0, self._rise)
         shown = (round(self._light), round(self._share))
         if shown == self._shown:
-            return False
+            return None
         self._shown = shown
         if shown not in self._made:
             self._made[shown] = self._between(shown[0] / FADE_STEPS, shown[1] / FADE_STEPS)
         self._sprite = self._made[shown]
-        return True
+        return self.box
 
     def _speaks(self, sample: int) -> bool:
         index = bisect.bisect_right(self._turns, (sample, 1 << 62)) - 1
@@ -213,10 +213,10 @@ class NamePlate:
             255 - _sum(255 - lit.clear_half, 255 - quiet.clear_half),
         )
 
-    def paint(self, canvas: Planes) -> None:
-        """Blend the plate into the canvas part of `box`."""
+    def paint(self, canvas: Planes, part: Rect) -> None:
+        """Blend `part` of the plate into the canvas part of `box`."""
         if self._sprite is not None and self._shown[1]:
-            self._blender.blend(canvas, self._sprite)
+            self._blender.blend(canvas.part(part), self._sprite.part(part))
 
 
 def _sum(first: Image, second: Image) -> Image:

@@ -41,6 +41,26 @@ class Rect:
             self.bottom, other.bottom
         ) > max(self.y, other.y)
 
+    @property
+    def inner(self) -> Rect:
+        """The box seen from its own corner."""
+        return Rect(0, 0, self.w, self.h)
+
+    def shifted(self, dx: int, dy: int) -> Rect:
+        """The box moved by even distances."""
+        return Rect(self.x + dx, self.y + dy, self.w, self.h)
+
+    def around(self, other: Rect) -> Rect:
+        """The smallest box that holds both."""
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        return Rect(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
+
+    def common(self, other: Rect) -> Rect | None:
+        """What two boxes share; None when that is nothing."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        w, h = min(self.right, other.right) - x, min(self.bottom, other.bottom) - y
+        return Rect(x, y, w, h) if w > 0 and h > 0 else None
+
     def within(self, width: int, height: int) -> bool:
         """Whether the box lies in a picture of that size."""
         return self.x >= 0 and self.y >= 0 and self.right <= width and self.bottom <= height
@@ -109,6 +129,12 @@ class Sprite:
         return Sprite(
             colour, rounded(255.0 * (1.0 - alpha)), rounded(255.0 * (1.0 - halved(alpha)))
         )
+
+    def part(self, box: Rect) -> Sprite:
+        """Views of a box."""
+        half = np.s_[box.y // 2 : box.bottom // 2, box.x // 2 : box.right // 2]
+        clear = self.clear[box.y : box.bottom, box.x : box.right]
+        return Sprite(self.colour.part(box), clear, self.clear_half[half])
 
     @property
     def size(self) -> tuple[int, int]:

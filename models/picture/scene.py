@@ -1,7 +1,7 @@
 """The whole picture of an episode, drawn frame by frame into an encoder's planes.
 
 Layers lie over a backdrop. Layers whose boxes meet form a group; a frame restores and repaints
-only the groups in which something changed, so a still background stays bit-identical and costs the
+only the parts of a group that changed, so a still background stays bit-identical and costs the
 encoder next to nothing.
 """
 
@@ -11,26 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from models.picture.captions import CaptionLayer
 from models.picture.hearing import Hearing
+from models.picture.host_layer import Host, HostLayer
 from models.picture.labels import ChapterLayer, NamePlate, title_layer
 from models.picture.layout import Layout
-from models.picture.planes import Blender, Planes, Rect, Sprite
+from models.picture.planes import Planes, Rect
 from models.picture.visualizer import VisualizerLayer
 from studio.specs import PictureSpec
 from studio.types import Caption, Chapter
-
-
-class Painter(Protocol):
-    """Draws a host: see `models.avatar`."""
-
-    def paint(self, frame: int) -> NDArray[np.uint8]:
-        """`(4, h, w)`: Y, U, V (4:4:4, BT.709, limited range) and A, premultiplied."""
-        ...
 
 
 class Backdrop(Protocol):
@@ -48,25 +37,15 @@ class Layer(Protocol):
 
     box: Rect
 
-    def update(self, frame: int) -> bool:
-        """Go to a frame; whether it looks different from the frame before."""
+    def update(self, frame: int) -> Rect | None:
+        """Go to a frame; the part of the picture, within `box`, that looks different from the frame
+        before, None when nothing does.
+        """
         ...
 
-    def paint(self, canvas: Planes) -> None:
-        """Blend itself into the canvas part of `box`."""
+    def paint(self, canvas: Planes, part: Rect) -> None:
+        """Blend `part` of itself, a box within its own, into the canvas part of `box`."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """A presenter in the picture: name, painter with its own rate, `(start, end)` of each turn in
-    samples.
-    """
-
-    name: str
-    painter: Painter
-    fps: int
-    turns: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,89 +59,6 @@ class Programme:
     captions: tuple[Caption, ...]
     chapters: tuple[Chapter, ...]
     desk: bool
-
-
-FADE_SHARE = 0.14
-"""Lower part of a host that fades out where no desk hides the cut."""
-
-
-class HostLayer:
-    """A host in its square: scaled to it if need be, standing at its foot."""
-
-    def __init__(self, host: Host, box: Rect, fps: int, fades: bool) -> None:
-        self.box = box
-        self._painter, self._host_fps, self._fps = host.painter, host.fps, fps
-        self._painted = -1
-        self._full = np.zeros((4, box.h, box.w), np.uint8)
-        self._half = np.zeros((3, box.h // 2, box.w // 2), np.uint8)
-        self._clear = np.zeros((box.h, box.w), np.uint8)
-        self._ramp = _ramp(box.w, box.h) if fades else None
-        self._blender = Blender()
-        self._sprite: Sprite | None = None
-        self._at: Rect | None = None
-
-    def update(self, frame: int) -> bool:
-        """Paint the host, unless it moves at a lower rate and has not moved yet."""
-        moment = frame * self._host_fps // self._fps
-        if moment == self._painted:
-            return False
-        self._painted = moment
-        drawn = self._painter.paint(moment)
-        if drawn.shape[1:] != (self.box.h, self.box.w) or self._ramp is not None:
-            drawn = self._stood(drawn)
-        self._at = _even_bounds(drawn[3])
-        if self._at is not None:
-            self._sprite = self._halved(drawn, self._at)
-        return True
-
-    def paint(self, canvas: Planes) -> None:
-        """Blend the host into the canvas part of `box`."""
-        if self._at is not None and self._sprite is not None:
-            self._blender.blend(canvas.part(self._at), self._sprite)
-
-    def _halved(self, drawn: NDArray[np.uint8], at: Rect) -> Sprite:
-        """The part of the host that is not clear, as a 4:2:0 sprite in buffers used again."""
-        full = np.s_[at.y : at.bottom, at.x : at.right]
-        clear = self._clear[full]
-        u, v, clear_half = (plane[: at.h // 2, : at.w // 2] for plane in self._half)
-        cv2.bitwise_not(drawn[3][full], dst=clear)
-        for source, target in ((drawn[1][full], u), (drawn[2][full], v), (clear, clear_half)):
-            cv2.resize(source, (at.w // 2, at.h // 2), dst=target, interpolation=cv2.INTER_AREA)
-        return Sprite(Planes(drawn[0][full], u, v), clear, clear_half)
-
-    def _stood(self, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The host scaled into the box with its aspect kept, feet at the bottom, faded there."""
-        tall, wide = drawn.shape[1:]
-        scale = min(self.box.w / wide, self.box.h / tall)
-        w, h = min(self.box.w, round(wide * scale)), min(self.box.h, round(tall * scale))
-        left, top = (self.box.w - w) // 2, self.box.h - h
-        method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-        for source, target in zip(drawn, self._full, strict=True):
-            part = target[top:, left : left + w]
-            if (w, h) == (wide, tall):
-                np.copyto(part, source)
-            else:
-                cv2.resize(source, (w, h), dst=part, interpolation=method)
-        if self._ramp is not None:
-            for plane in self._full[:, -len(self._ramp) :]:
-                cv2.multiply(plane, self._ramp, dst=plane, scale=1.0 / 255.0)
-        return self._full
-
-
-def _even_bounds(alpha: NDArray[np.uint8]) -> Rect | None:
-    """The smallest even box around all that is not clear; None when everything is."""
-    x, y, w, h = cv2.boundingRect(alpha)
-    if not w:
-        return None
-    left, top = x & ~1, y & ~1
-    return Rect(left, top, (x + w - left + 1) & ~1, (y + h - top + 1) & ~1)
-
-
-def _ramp(width: int, height: int) -> NDArray[np.uint8]:
-    """Falls smoothly from opaque to clear over the lowest `FADE_SHARE` of a host."""
-    rows = max(2, round(FADE_SHARE * height))
-    share = 0.5 + 0.5 * np.cos(np.pi * (np.arange(rows) + 0.5) / rows)
-    return np.repeat(np.rint(255 * share).astype(np.uint8)[:, None], width, axis=1)
 
 
 class Scene:
@@ -187,13 +83,29 @@ class Scene:
             canvas.copy_from(behind)
         for group in self._groups:
             changed = [layer.update(frame) for layer in group]
-            if not (everything or any(changed)):
-                continue
-            if not everything:
+            if everything:
                 for layer in group:
-                    canvas.part(layer.box).copy_from(behind.part(layer.box))
-            for layer in group:
-                layer.paint(canvas.part(layer.box))
+                    layer.paint(canvas.part(layer.box), layer.box.inner)
+                continue
+            for part in _apart([part for part in changed if part is not None]):
+                canvas.part(part).copy_from(behind.part(part))
+                for layer in group:
+                    shown = layer.box.common(part)
+                    if shown is not None:
+                        inside = shown.shifted(-layer.box.x, -layer.box.y)
+                        layer.paint(canvas.part(layer.box), inside)
+
+
+def _apart(parts: Sequence[Rect]) -> list[Rect]:
+    """Boxes that do not meet, around all parts: what meets is joined."""
+    apart: list[Rect] = []
+    for part in parts:
+        joined = part
+        while (met := next((other for other in apart if other.meets(joined)), None)) is not None:
+            apart.remove(met)
+            joined = joined.around(met)
+        apart.append(joined)
+    return apart
 
 
 def _layers(

@@ -55,27 +55,45 @@ class VisualizerLayer:
         self._opacity = spec.opacity
         self._alpha: Image = np.zeros((box.h, box.w), np.uint8)
         self._half: Image = np.zeros((box.h // 2, box.w // 2), np.uint8)
+        self._inside: Rect | None = None
         self._blender, self._inked = Blender(), Blender()
 
-    def update(self, frame: int) -> bool:
-        """Draw the coverage of a frame; sound moves in every one."""
+    def update(self, frame: int) -> Rect | None:
+        """Draw the coverage of a frame; the part that it or the one before covers."""
         cv2.convertScaleAbs(self._style.coverage(frame), dst=self._alpha, alpha=self._opacity)
         cv2.resize(
             self._alpha, self._half.shape[::-1], dst=self._half, interpolation=cv2.INTER_AREA
         )
-        return True
+        before, self._inside = self._inside, _bounds(self._alpha)
+        drawn = [bounds for bounds in (before, self._inside) if bounds is not None]
+        return drawn[0].around(drawn[-1]).shifted(self.box.x, self.box.y) if drawn else None
 
-    def paint(self, canvas: Planes) -> None:
-        """Blend the ink into the canvas part of `box`."""
-        self._through(canvas.y, self._ink.y, self._alpha)
-        self._through(canvas.u, self._ink.u, self._half)
-        self._through(canvas.v, self._ink.v, self._half)
+    def paint(self, canvas: Planes, part: Rect) -> None:
+        """Blend `part` of the ink into the canvas part of `box`."""
+        shown = None if self._inside is None else self._inside.common(part)
+        if shown is None:
+            return
+        into, inked = canvas.part(shown), self._ink.part(shown)
+        half = self._half[shown.y // 2 : shown.bottom // 2, shown.x // 2 : shown.right // 2]
+        alpha = self._alpha[shown.y : shown.bottom, shown.x : shown.right]
+        self._through(into.y, inked.y, alpha)
+        self._through(into.u, inked.u, half)
+        self._through(into.v, inked.v, half)
 
     def _through(self, canvas: Image, inked: Image, alpha: Image) -> None:
         coloured, clear = self._inked.scratch((2, *alpha.shape))
         cv2.multiply(inked, alpha, dst=coloured, scale=1.0 / 255.0)
         cv2.bitwise_not(alpha, dst=clear)
         self._blender.over(canvas, coloured, clear)
+
+
+def _bounds(alpha: Image) -> Rect | None:
+    """The smallest even box around all that is covered; None when nothing is."""
+    x, y, w, h = cv2.boundingRect(alpha)
+    if not w:
+        return None
+    left, top = x & ~1, y & ~1
+    return Rect(left, top, (x + w - left + 1) & ~1, (y + h - top + 1) & ~1)
 
 
 def ink(colour: str, width: int, height: int) -> Planes:

@@ -75,17 +75,21 @@ def _rounded(size_px: int) -> _Field:
 
 
 class LikenessPainter:
-    """A portrait at one size."""
+    """A portrait at one size. `changed` is the box of the planes that the last `paint` has changed:
+    x, y, width, height.
+    """
 
     def __init__(self, portrait: Portrait, size_px: int) -> None:
         self.size_px = size_px
+        self.changed = (0, 0, size_px, size_px)
         rgba, face = framed(portrait, size_px)
         if not portrait.cut_out:
             rgba = rgba * _rounded(size_px)[..., None]
         self._layer = to_yuva(rgba)
         self._work = self._layer.copy()
         self._frame = self._layer.copy()
-        self._planes = np.empty((4, size_px, size_px), np.uint8)
+        self._planes = np.ascontiguousarray(self._layer.transpose(2, 0, 1))
+        self._painted = False
         self._lips = LipWarp(self._layer, face)
         self._lids = [_Lid(self._layer, upper, lower) for upper, lower in face.lids]
         self._turn = _Turn(face, size_px)
@@ -99,7 +103,12 @@ class LikenessPainter:
             lid.apply(self._work, pose.blink)
         self._lips.apply(self._work, mouth)
         self._turn.apply(self._work, self._frame, pose)
-        cv2.split(self._frame, list(self._planes))
+        rows, columns = self._turn.region.rows, self._turn.region.columns
+        cv2.split(self._frame[rows, columns], [plane[rows, columns] for plane in self._planes])
+        if self._painted:
+            width, height = columns.stop - columns.start, rows.stop - rows.start
+            self.changed = (columns.start, rows.start, width, height)
+        self._painted = True
         return self._planes
 
 
@@ -187,12 +196,14 @@ class _Turn:
             np.flatnonzero((moves > 0.004).any(1)),
             np.flatnonzero((moves > 0.004).any(0)),
         )
-        self._region = _Region(slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        self.region = _Region(
+            slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+        )
         self._unit = wide / 190
 
         def part(field: NDArray[Any]) -> _Field:
             whole = np.broadcast_to(field, (size_px, size_px))
-            cut = whole[self._region.rows, self._region.columns]
+            cut = whole[self.region.rows, self.region.columns]
             return np.ascontiguousarray(cut, np.float32)
 
         self._x, self._y, self._moves = part(x), part(y), part(moves)
@@ -219,6 +230,6 @@ class _Turn:
         cv2.scaleAdd(self._moves, -lift, map_y, dst=map_y)
         cv2.scaleAdd(self._tilt_y, -tilt, map_y, dst=map_y)
         cv2.scaleAdd(self._brow, 4.0 * pose.brow * self._unit, map_y, dst=map_y)
-        into[self._region.rows, self._region.columns] = cv2.remap(
+        into[self.region.rows, self.region.columns] = cv2.remap(
             picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )

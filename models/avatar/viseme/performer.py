@@ -54,6 +54,11 @@ class _Performance:
         self._painter, self._presence = painter, presence
         self.size_px = painter.size_px
 
+    @property
+    def changed(self) -> tuple[int, int, int, int]:
+        """See `models.avatar.Painter.changed`."""
+        return self._painter.changed
+
     def paint(self, frame: int) -> NDArray[np.uint8]:
         """See `models.avatar.Painter.paint`."""
         return self._painter.paint(*self._presence.at(frame))

@@ -28,7 +28,7 @@ def shown(layer: CaptionLayer, frame: int) -> Planes:
     canvas = Planes.empty(BOX.w, BOX.h)
     canvas.y.fill(120)
     layer.update(frame)
-    layer.paint(canvas)
+    layer.paint(canvas, BOX.inner)
     return canvas
 
 
@@ -48,7 +48,7 @@ def test_nothing_is_drawn_before_and_after() -> None:
 
 def test_only_changes_are_reported() -> None:
     layer = CaptionLayer([caption(("One two",), ("One", "two"))], BOX, 36, CaptionSpec(), FPS)
-    changes = [frame for frame in range(12) if layer.update(frame)]
+    changes = [frame for frame in range(12) if layer.update(frame) is not None]
     assert changes == [0, 5, 10]
 
 

@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 from models.picture.background import MovingBackdrop, StillBackdrop, cover_fit
 from models.picture.colour import yuv_of
 from models.picture.hearing import Hearing
+from models.picture.host_layer import Host
 from models.picture.layout import Layout, lay_out
 from models.picture.planes import Planes
-from models.picture.scene import Host, Programme, Scene
+from models.picture.scene import Programme, Scene
 from models.picture.studio_set import studio_set
 from studio.specs import CaptionSpec, PictureSpec, VisualizerSpec
 from studio.types import SAMPLE_RATE, Caption, Chapter
@@ -20,6 +21,7 @@ class Disc:
 
     def __init__(self, size_px: int) -> None:
         self.size_px = size_px
+        self.changed = (0, 0, size_px, size_px)
         self.asked: list[int] = []
 
     def paint(self, frame: int) -> NDArray[np.uint8]:
@@ -266,3 +268,53 @@ def test_a_chapter_fades_in_and_takes_the_place_of_the_last_one() -> None:
     np.testing.assert_array_equal(seen[5], seen[9])
     assert (seen[10] == 60).all()
     assert (seen[19] != seen[9]).any()
+
+
+class Corner(Disc):
+    """A painter that says truthfully where it changes: a dot that wanders over a still ground."""
+
+    def __init__(self, size_px: int) -> None:
+        super().__init__(size_px)
+        self.planes = np.zeros((4, size_px, size_px), np.uint8)
+        self.planes[:, size_px // 2 :] = np.array([90, 120, 140, 255])[:, None, None]
+        self.at: int | None = None
+
+    def paint(self, frame: int) -> NDArray[np.uint8]:
+        still = np.array([90, 120, 140, 255])[:, None, None]
+        top, old, new = self.size_px - 61, self.at, 11 + 5 * frame
+        if old is not None:
+            self.planes[:, top : top + 9, old : old + 9] = still
+            self.changed = (min(old, new), top, abs(new - old) + 9, 9)
+        self.planes[:, top : top + 9, new : new + 9] = np.array([200, 90, 160, 255])[:, None, None]
+        self.at = new
+        return self.planes
+
+
+@pytest.mark.parametrize("desk", [True, False])
+def test_a_host_that_changes_in_one_place_is_drawn_as_if_it_were_new(desk: bool) -> None:
+    """Parts are enough: each frame equals one that a scene draws whole, plates and all."""
+    layout = lay_out(SPEC, 2)
+    behind = ground(layout)
+
+    class Restless(StillBackdrop):
+        """Says that it moves: every frame is then drawn whole."""
+
+        moves = True
+
+    def played(backdrop: StillBackdrop) -> Planes:
+        canvas = Planes.empty(layout.width, layout.height)
+        hosts = tuple(
+            Host(name=name, painter=Corner(box.w), fps=10, turns=((0, SAMPLE_RATE * 60),))
+            for name, box in zip("AB", layout.hosts, strict=True)
+        )
+        told = programme(layout, hosts=hosts, desk=desk)
+        drawn = Scene(SPEC, layout, told, backdrop, Hearing(silence))
+        for frame in range(40):
+            drawn.draw(frame, canvas)
+        return canvas
+
+    in_parts, whole = played(StillBackdrop(behind)), played(Restless(behind))
+    assert (in_parts.y != behind.y).any()
+    np.testing.assert_array_equal(in_parts.y, whole.y)
+    np.testing.assert_array_equal(in_parts.u, whole.u)
+    np.testing.assert_array_equal(in_parts.v, whole.v)

@@ -46,8 +46,8 @@ def drawn(spec: VisualizerSpec, sound: NDArray[np.float32], frames: int = 12) ->
     box = Rect(20, top, wide, tall)
     layer = VisualizerLayer(spec, box, layout.unit, FPS, Hearing(reader(sound)))
     for frame in range(frames):
-        assert layer.update(frame)
-    layer.paint(canvas.part(box))
+        layer.update(frame)
+    layer.paint(canvas.part(box), box.inner)
     return canvas
 
 
@@ -112,7 +112,7 @@ def test_any_rate_and_a_sound_shorter_than_a_frame(style: StyleName, fps: int) -
     canvas = Planes.empty(box.w, box.h)
     for frame in range(4):
         layer.update(frame)
-        layer.paint(canvas)
+        layer.paint(canvas, box.inner)
     assert canvas.y.shape == (box.h, box.w)
 
 
