@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows import corpus_cli, engines_cli, publish_cli
+from flows import corpus_cli, engines_cli, gpu_cli, publish_cli
 from flows.server import apply_settings
 from studio.errors import StudioError
 from studio.store import Store, studio_home
@@ -175,12 +175,21 @@ def profiles() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Only the cards: real kernels, copies, a frame.")
+    ] = False,
+    profile: Annotated[str, typer.Option(help="Whose settings are tried.")] = "cpu",
+) -> None:
     """Say what runs on this machine, what does not, and the remedy for each problem."""
+    if gpu:
+        gpu_cli.examine_cards(profile)
+        return
     from flows.tables import doctor_table
     from tasks.doctor import examine
 
     console.print(doctor_table(examine(os.environ)))
+    gpu_cli.suggest_profile(profile)
 
 
 @app.command()
@@ -204,6 +213,7 @@ def serve(
 
 
 publish_cli.add_to(app)
+gpu_cli.add_to(app)
 app.add_typer(engines_cli.app, name="engines")
 app.add_typer(corpus_cli.app, name="corpus")
 

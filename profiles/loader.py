@@ -9,19 +9,22 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from studio.errors import SettingError
+from studio.gpu.expectations import Expectation, parse_expectation
 from studio.specs import (
     AvatarSpec,
     DeviceSpec,
     EncodeSpec,
+    FitSpec,
     GpuSpec,
     MixSpec,
     MusicSpec,
     PackageSpec,
     PictureSpec,
     Spec,
+    StageName,
     VoiceSpec,
 )
 from studio.types import Header
@@ -48,6 +51,27 @@ class Profile(Spec):
     package: PackageSpec = PackageSpec()
     gpu: GpuSpec = GpuSpec()
     device: DeviceSpec = DeviceSpec()
+    fits: FitSpec = FitSpec()
+    expect: dict[StageName, dict[str, str]] = Field(
+        default={}, description='what a run should reach: `gpu_util_pct_mean = ">= 60"`'
+    )
+
+    @field_validator("expect")
+    @classmethod
+    def _expectations(cls, value: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for stage, bounds in value.items():
+            for metric, bound in bounds.items():
+                parse_expectation(f"{stage}.{metric} {bound}")
+        return value
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What a run is held to."""
+        return tuple(
+            parse_expectation(f"{stage}.{metric} {bound}")
+            for stage, bounds in self.expect.items()
+            for metric, bound in bounds.items()
+        )
 
 
 def profile_names() -> tuple[str, ...]:
@@ -93,6 +117,9 @@ def settle(profile: Profile, header: Header, overrides: Mapping[str, object]) ->
 def _put(data: dict[str, Any], key: str, value: object, where: str) -> None:
     *folders, leaf = key.split(".")
     target: Any = data
+    if folders[:1] == ["expect"] and len(folders) == 2:
+        target["expect"].setdefault(folders[1], {})[leaf] = value
+        return
     model: type[BaseModel] = Profile
     for folder in folders:
         field = model.model_fields.get(folder)
@@ -143,6 +170,9 @@ def _validated(data: dict[str, Any], where: str) -> Profile:
             model = _model_at(first["loc"][:-1])
             remedy = _nearest(str(first["loc"][-1]), list(model.model_fields))
             raise SettingError(where, f"unknown key {key!r}", remedy) from error
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, SettingError):
+            raise SettingError(f"{where}: {cause.where}", cause.found, cause.remedy) from error
         found = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         raise SettingError(where, found, "Give a value that is allowed there") from error
 

@@ -24,6 +24,8 @@ MusicModelName = Literal[
     "stereo-small", "stereo-medium", "stereo-large", "stereo-melody", "stereo-melody-large",
 ]  # fmt: skip
 AvatarEngineName = Literal["viseme", "wav2lip", "sadtalker", "did_api", "still"]
+StageName = Literal["parse", "speech", "music", "avatar", "mix", "encode", "package"]
+"""The stages of an episode in the order of the DAG."""
 Aspect = Literal["16:9", "9:16", "1:1"]
 Quality = Literal["480p", "720p", "1080p", "1440p", "2160p"]
 
@@ -252,3 +254,11 @@ class GpuSpec(Spec):
     nvenc_tasks: int = Field(
         default=0, ge=0, le=1024, description="Prefect's limit on the tag gpu:nvenc; 0: none"
     )
+
+
+class FitSpec(Spec):
+    """The machine that a profile is made for; a smaller one runs it too, with steps down."""
+
+    cards: int = Field(default=0, ge=0, le=64, description="how many it wants")
+    card_gib: float = Field(default=0.0, ge=0.0, description="memory of each, as the driver counts")
+    nvenc: bool = Field(default=False, description="whether it wants a card that encodes")

@@ -93,7 +93,7 @@ def judge(trace: Trace) -> Verdict:
         critical_path=_path(trace),
         cards=cards,
         changes=changes,
-        headline=_headline(wall_s, cards, changes),
+        headline=_headline(trace, wall_s, cards, _advice(changes)),
     )
 
 
@@ -167,19 +167,33 @@ def _explained_idle_s(card: CardFinding) -> float:
     return sum(time.seconds for time in card.causes if time.cause != "no_gpu_work")
 
 
-def _headline(wall_s: float, cards: tuple[CardFinding, ...], changes: tuple[Change, ...]) -> str:
-    """The first line of a report."""
-    advice = f" First change: {changes[0].what}." if changes else ""
+def _headline(trace: Trace, wall_s: float, cards: tuple[CardFinding, ...], advice: str) -> str:
+    """The first line of a report: what was idle and why, what to change, what that saves."""
     if not cards:
-        return f"{wall_s:.1f} s without a GPU: no card was there to be measured.{advice}"
+        return f"{wall_s:.1f} s without a GPU: {_cores(trace)}.{advice}"
     worst = max(cards, key=_explained_idle_s)
     busy = "n/a" if worst.busy_pct is None else f"{worst.busy_pct:.0f} %"
+    said = f"{wall_s:.1f} s; card {worst.card} was busy {busy} of the time"
     if worst.finding == "well_used":
-        return f"{wall_s:.1f} s; card {worst.card} was busy {busy} of the time.{advice}"
+        return f"{said}.{advice}"
     if worst.finding == "inconclusive":
-        return (
-            f"{wall_s:.1f} s; card {worst.card} was busy {busy} of the time, "
-            f"with no single main cause.{advice}"
-        )
-    why = WORDS[worst.finding]
-    return f"{wall_s:.1f} s; card {worst.card} was busy {busy} of the time: {why}.{advice}"
+        return f"{said}, with no single main cause.{advice}"
+    return f"{said}: {WORDS[worst.finding]}.{advice}"
+
+
+def _cores(trace: Trace) -> str:
+    """How busy this run kept the host's cores."""
+    known = [(one.cpu_cores, one.seconds) for one in trace.samples if one.cpu_cores is not None]
+    watched_s = sum(seconds for _, seconds in known)
+    if not watched_s:
+        return "no card was there to be measured"
+    mean = sum(cores * seconds for cores, seconds in known) / watched_s
+    return f"{mean:.1f} of {trace.cpu_count} cores were busy"
+
+
+def _advice(changes: tuple[Change, ...]) -> str:
+    if not changes:
+        return ""
+    first = changes[0]
+    saving = "" if first.saves_s is None else f" (saves up to {first.saves_s:.1f} s)"
+    return f" First change: {first.what}{saving}."
