@@ -184,7 +184,7 @@ def _caption(line: SpokenLine, at: int) -> Caption:
         start=at,
         num_samples=line.num_samples,
         words=tuple(
-            Word(text=word.text, start=word.start, num_samples=word.num_samples)
+            Word(text=word.text, start=at + word.start, num_samples=word.num_samples)
             for word in line.words
         ),
     )

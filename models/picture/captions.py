@@ -74,8 +74,7 @@ class CaptionLayer:
             )
         word = -1
         if self._placed is not None and self._spec.highlight:
-            offset = sample - self._captions[index].start
-            word = bisect.bisect_right(self._placed.starts, offset) - 1
+            word = bisect.bisect_right(self._placed.starts, sample) - 1
         if (index, word) == self._shown:
             return None
         self._shown = (index, word)

@@ -12,13 +12,14 @@ FPS = 10
 
 def caption(lines: tuple[str, ...], words: tuple[str, ...], start_s: float = 0.0) -> Caption:
     step = SAMPLE_RATE // 2
+    start = round(start_s * SAMPLE_RATE)
     return Caption(
         speaker="A",
         lines=lines,
-        start=round(start_s * SAMPLE_RATE),
+        start=start,
         num_samples=step * max(1, len(words)),
         words=tuple(
-            Word(text=word, start=index * step, num_samples=step)
+            Word(text=word, start=start + index * step, num_samples=step)
             for index, word in enumerate(words)
         ),
     )
@@ -100,3 +101,11 @@ def test_any_text_stays_in_its_box(text: str) -> None:
     canvas = shown(layer, 0)
     assert (canvas.y > 180).sum() > 20
     assert (canvas.y[:, 0] == 120).sum() > 10
+
+
+def test_words_light_up_when_they_sound_however_late_the_caption() -> None:
+    """Times of words are samples of the episode, as `Caption` says, not of the caption."""
+    cue = caption(("One two",), ("One", "two"), 3.0)
+    layer = CaptionLayer([cue], BOX, 36, CaptionSpec(), FPS)
+    first, second = lit_columns(shown(layer, 31)), lit_columns(shown(layer, 36))
+    assert first[1] < second[0]
