@@ -22,14 +22,14 @@ class ModelSpec(Spec):
     )
 
 
-class FitSpec(Spec):
+class LearnSpec(Spec):
     """How the model is fitted."""
 
     num_steps: int = Field(default=2000, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0, description="at its peak")
     warmup_steps: int = Field(default=100, ge=0)
     weight_decay: float = Field(default=1e-4, ge=0.0, le=1.0)
-    clip_norm: float = Field(default=1.0, gt=0.0, description="of each replica's gradients")
+    clip_norm: float = Field(default=1.0, gt=0.0, description="of the gradients of a whole step")
     validation_pct: float = Field(default=5.0, ge=0.0, le=50.0, description="of the clips")
     validate_every: int = Field(default=200, ge=1, description="steps")
     checkpoint_every: int = Field(default=500, ge=1, description="steps")
@@ -40,7 +40,7 @@ class TrainSpec(Spec):
     """A training run: its model, its fitting, its batches."""
 
     model: ModelSpec = ModelSpec()
-    fit: FitSpec = FitSpec()
+    fit: LearnSpec = LearnSpec()
     batch: BatchSpec = BatchSpec()
 
 
@@ -53,3 +53,49 @@ class LossPoint:
     step: int
     training: float
     validation: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A validation clip as the model says it. Distortions are mel-cepstral, in dB against the
+    recording: of the predicted mel, of its sound, and of the recording's own mel as sound, which
+    is what the vocoder alone costs.
+    """
+
+    clip: str
+    text: str
+    mel_db: float
+    sound_db: float
+    vocoder_db: float
+    num_frames: int
+    reference_frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What a training run came to. `traces` counts compilations of the step, `retraces` those
+    after the warm-up; `fetch_share` is the part of the loop's time spent waiting for input;
+    `padding` the share of frames that no clip fills.
+    """
+
+    folder: str
+    store_sha256: str
+    first_step: int
+    last_step: int
+    num_parameters: int
+    num_training: int
+    num_validation: int
+    replicas: int
+    xla: bool
+    precision: str
+    backend: str
+    shapes: tuple[tuple[int, int], ...]
+    traces: int
+    retraces: int
+    warm_s: float
+    step_s: float
+    samples_per_s: float
+    fetch_share: float
+    padding: float
+    points: tuple[LossPoint, ...]
+    sentences: tuple[Sentence, ...]

@@ -87,7 +87,7 @@ def _encoder(spec: ModelSpec, num_tokens: int, num_speakers: int, n_mels: int) -
     for _ in range(2):
         heard = _block(heard, mask, spec, dilation=1)
     lengths = layers.Dense(1, dtype="float32", name="log_durations")(heard)
-    lengths = layers.Reshape((-1,))(lengths)
+    lengths = layers.Reshape((-1,), dtype="float32")(lengths)
     return keras.Model([tokens, speaker, mask], [state, means, lengths], name="encoder")
 
 

@@ -1,0 +1,154 @@
+"""What holds a training loop up: measured in the loop itself, block by block.
+
+Timing the input alone and the step alone cannot tell, since the two overlap and share a machine.
+Here block A runs the real loop and block B repeats A's steps on the very batches A fetched; the
+pairs are judged by `models.training.verdict`. Around them lies what makes the comparison fair:
+
+- buffers are full after a pause, so they are drained before A, or A would eat what B's time made;
+- the first steps after draining are not timed, or the first fetch's latency would count as a rate;
+- before B the pipeline is given time to fill its buffers, or its work would slow B down;
+- both blocks end with the device's answer, since a step returns before it is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.training.verdict import Verdict, judge
+
+Parts = Sequence[dict[str, Any]]
+
+_LEAD_STEPS = 2
+"""Untimed steps after draining: the first waits for a whole batch, the second may for a part."""
+
+_LONGEST_PAUSE_S = 2.0
+"""For the buffers to fill; an input that needs longer is slow enough to be found out anyway."""
+
+_MOST_STEPS = 400
+"""In a block: bounds the batches that are held in memory."""
+
+_MOST_HELD_BYTES = 2**30
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loop:
+    """A training loop to measure: `fetch` gives the batches of one step (one per replica), `step`
+    runs on them, `wait` blocks until its result is there. Up to `buffered` batches may lie ready.
+    """
+
+    fetch: Callable[[], Parts]
+    step: Callable[[Parts], Any]
+    wait: Callable[[Any], None]
+    buffered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A verdict with the figures around it. `fetch_s` is the median time a step of the loop spent
+    in `fetch`, `padding` the share of frames that no clip fills, `transfer_bytes` what a step hands
+    to its devices; the last two are None for batches that are not a corpus's.
+    """
+
+    verdict: Verdict
+    fetch_s: float
+    steps_per_block: int
+    padding: float | None
+    transfer_bytes: int | None
+
+
+def measure(
+    loop: Loop, *, pairs: int = 12, block_s: float = 0.5, limit: float = 1.10, seed: int = 0
+) -> Measurement:
+    """Measure a loop that is warm: all shapes traced, nothing compiled any more.
+
+    Args:
+        loop: the loop.
+        pairs: A/B pairs; at least `verdict.MIN_PAIRS`.
+        block_s: about how long a block of steps lasts.
+        limit: headroom from which it counts as input-bound.
+        seed: of the bootstrap.
+
+    The loop's input must not end: the steps it takes are some `3 * pairs * block_s` seconds' worth.
+    """
+    steps = _steps_per_block(loop, block_s)
+    loop_s, held_s, fetch_s = [], [], []
+    held: list[Parts] = []
+    for _ in range(pairs):
+        pause_s = _drain(loop)
+        for _ in range(_LEAD_STEPS):
+            loop.wait(loop.step(loop.fetch()))
+        held = []
+        fetching = 0.0
+        begin = time.perf_counter()
+        result = None
+        for _ in range(steps):
+            before = time.perf_counter()
+            held.append(loop.fetch())
+            fetching += time.perf_counter() - before
+            result = loop.step(held[-1])
+        loop.wait(result)
+        loop_s.append((time.perf_counter() - begin) / steps)
+        fetch_s.append(fetching / steps)
+        time.sleep(pause_s)
+        begin = time.perf_counter()
+        for parts in held:
+            result = loop.step(parts)
+        loop.wait(result)
+        held_s.append((time.perf_counter() - begin) / steps)
+    return Measurement(
+        verdict=judge(loop_s, held_s, limit=limit, seed=seed),
+        fetch_s=sorted(fetch_s)[len(fetch_s) // 2],
+        steps_per_block=steps,
+        padding=padding_of(held),
+        transfer_bytes=transfer_of(held),
+    )
+
+
+def _steps_per_block(loop: Loop, block_s: float) -> int:
+    """Steps that fill a block, from a few on held batches; bounded by the memory they hold."""
+    held = [loop.fetch() for _ in range(3)]
+    for parts in held:
+        loop.wait(loop.step(parts))
+    begin = time.perf_counter()
+    for parts in held:
+        loop.wait(loop.step(parts))
+    step_s = max((time.perf_counter() - begin) / len(held), 1e-6)
+    size = transfer_of(held) or 1
+    most = min(_MOST_STEPS, max(4, _MOST_HELD_BYTES // size))
+    # Twice the buffers: what lies ready must not carry a whole block.
+    return int(min(most, max(4, 2 * loop.buffered, round(block_s / step_s))))
+
+
+def _drain(loop: Loop) -> float:
+    """Take what lies ready; returns how long filling the buffers again takes."""
+    slowest = 0.0
+    for _ in range(loop.buffered + 1):
+        begin = time.perf_counter()
+        loop.fetch()
+        slowest = max(slowest, time.perf_counter() - begin)
+    return min(slowest * (loop.buffered + 1), _LONGEST_PAUSE_S)
+
+
+def padding_of(held: Sequence[Parts]) -> float | None:
+    """The share of frames in batches that belongs to no clip."""
+    batches = [batch for parts in held for batch in parts]
+    if not batches or not all("num_frames" in batch and "mel" in batch for batch in batches):
+        return None
+    used = sum(int(batch["num_frames"].numpy().sum()) for batch in batches)
+    room = sum(int(batch["mel"].shape[0] * batch["mel"].shape[1]) for batch in batches)
+    return 1.0 - used / room
+
+
+def transfer_of(held: Sequence[Parts]) -> int | None:
+    """Mean bytes that a step's batches hand to the devices."""
+    if not held or not all(held[0]):
+        return None
+    total = 0
+    for parts in held:
+        for batch in parts:
+            for tensor in batch.values():
+                total += int(tensor.dtype.size) * int(tensor.shape.num_elements())
+    return total // len(held)
