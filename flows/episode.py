@@ -22,6 +22,7 @@ from tasks.run import open_run
 from tasks.script import Order, rehearse, without_music
 from tasks.speech import speak
 from tasks.stage import at
+from tasks.tag_limits import keep_limits
 
 
 def _name() -> str:
@@ -42,8 +43,9 @@ async def make_episode(
 ) -> Episode:
     """Make the episode of `script` and put its package into `out_dir`.
 
-    `name` is the package's, by default the script's without its suffix. `options` are profile keys in dotted form, for instance `{"picture.aspect": "9:16"}`; they win
-    over the script's header, which wins over the profile.
+    `name` is the package's, by default the script's without its suffix. `options` are profile keys
+    in dotted form, for instance `{"picture.aspect": "9:16"}`; they win over the script's header,
+    which wins over the profile.
     """
     name = name or Path(script).stem
     wanted = settle(load_profile(profile), Header(), options or {})
@@ -62,6 +64,7 @@ async def make_episode(
         strict=wanted.strict,
         commercial=wanted.commercial,
     ) as run:
+        await keep_limits(wanted.gpu)
         heard: Rehearsal = await _done(at(run, rehearse).submit(order, run=run))
         told = settle(wanted, heard.script.header, options or {})
         # The file itself is among the assets; its path would make the key depend on the machine.
@@ -70,14 +73,20 @@ async def make_episode(
 
         if not told.music.enabled:
             heard = without_music(heard)
-        speech = at(run, speak).submit(heard, told.voice, told.mix, seed, run=run)
-        music = at(run, score).submit(heard, told.voice, told.music, told.mix, seed, run=run)
+        speech = at(run, speak, told.voice.engine).submit(
+            heard, told.voice, told.mix, seed, run=run
+        )
+        music = at(run, score, told.music.engine).submit(
+            heard, told.voice, told.music, told.mix, seed, run=run
+        )
         sound = at(run, mix_sound).submit(heard, speech, music, told.mix, run=run)
         video = None
         seen = None
         if not told.package.audio_only:
-            seen = at(run, animate).submit(heard, speech, told.avatar, picture, seed, run=run)
-            video = at(run, encode).submit(
+            seen = at(run, animate, told.avatar.engine).submit(
+                heard, speech, told.avatar, picture, seed, run=run
+            )
+            video = at(run, encode, told.encode.encoder).submit(
                 heard,
                 speech,
                 sound,

@@ -62,7 +62,7 @@ class Job:
     """What is to be encoded: the picture's size and length, the sound, the words in the file.
 
     `sound` is AAC in an M4A file, whose packets are copied, or PCM that soundfile reads (FLAC),
-    which is encoded on the way.
+    which is encoded on the way. `card` is the one whose NVENC encodes, as CUDA numbers it.
     """
 
     width: int
@@ -72,6 +72,7 @@ class Job:
     sound: Path
     title: str
     chapters: tuple[Chapter, ...]
+    card: int | None = None
 
 
 class Sink(Protocol):
@@ -129,6 +130,8 @@ def video_options(encoder: str, spec: EncodeSpec, job: Job) -> dict[str, str]:
             options |= _nvenc(spec) | {"profile": "main", "tag": "hvc1"}
         case _:
             options |= _nvenc(spec)
+    if job.card is not None and encoder.endswith("_nvenc"):
+        options["gpu"] = str(job.card)
     return options
 
 

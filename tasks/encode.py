@@ -65,13 +65,14 @@ def encode_episode(
     trial: Trial,
     *,
     store: Store,
+    card: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> EncodedVideo:
     """Draw and encode an episode with the encoder that `trial` found to work.
 
     The picture has `frame_count(mix.num_samples, fps)` frames. `report(done, total)` is told about
-    four times a second of picture and may raise to stop. Memory does not grow with the length, and
-    the file enters the store only when it is complete.
+    four times a second of picture and may raise to stop. `card` is the one whose NVENC encodes.
+    Memory does not grow with the length, and the file enters the store only when it is complete.
 
     Raises `EncodeError` when the encoder fails or is killed, `MediaError` for a background that
     cannot be decoded, `OutputError` when there is no room.
@@ -86,6 +87,7 @@ def encode_episode(
         sound=store.path(show.soundtrack or show.mix.audio),
         title=show.title,
         chapters=show.chapters,
+        card=card,
     )
     every = max(1, picture.fps // REPORTS_PER_SECOND)
     with store.draft(".mp4") as draft, open_scene(show, picture, layout, store) as scene:

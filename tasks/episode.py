@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from models.picture.layout import frame_size
 from studio.captions import make_captions
-from studio.ffmpeg import choose_encoder
 from studio.keys import code_version, fingerprint
 from studio.slugs import slug
 from studio.specs import AvatarSpec, EncodeSpec, MixSpec, PictureSpec
@@ -22,6 +22,7 @@ from studio.types import (
 from tasks.delivery import is_intact
 from tasks.encode import Show, encode_episode
 from tasks.mix import mix_episode
+from tasks.nvenc import open_encoder
 from tasks.package import Brief, Contents, package_episode
 from tasks.run import Run
 from tasks.soundtrack import encode_soundtrack
@@ -49,7 +50,7 @@ def mix_sound(
 
 @stage(
     "encode",
-    tags=("cpu", "gpu:nvenc"),
+    tags=("cpu",),
     made_by=(
         "models.picture",
         "models.avatar",
@@ -81,7 +82,6 @@ def encode(
 
     The sound in it is the verified soundtrack, copied.
     """
-    trial, steps = choose_encoder(spec.encoder[:1] if run.strict else spec.encoder)
     soundtrack = encode_soundtrack(
         mix, "aac", spec.audio_kbps, true_peak_dbtp=sound.true_peak_dbtp, store=run.store
     )
@@ -99,15 +99,18 @@ def encode(
         motion_scale=avatar.motion_scale,
         seed=seed,
     )
-    video = encode_episode(
-        show,
-        picture,
-        spec,
-        trial,
-        store=run.store,
-        report=lambda done, total: run.report("encode", done, total),
-    )
-    return replace(video, fallbacks=steps)
+    width, height = frame_size(picture.aspect, picture.quality)
+    with open_encoder(spec.encoder, width, height, run) as chosen:
+        video = encode_episode(
+            show,
+            picture,
+            spec,
+            chosen.trial,
+            card=chosen.card,
+            store=run.store,
+            report=lambda done, total: run.report("encode", done, total),
+        )
+    return replace(video, fallbacks=chosen.steps)
 
 
 @stage(

@@ -24,6 +24,7 @@ from studio.errors import StoreError
 from studio.keys import code_version, fingerprint
 from studio.store import Store, blobs_in, studio_home
 from tasks.run import RUNNING, Run
+from tasks.tag_limits import tags_for
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,9 +98,14 @@ def stage(
     return wrap
 
 
-def at(run: Run, stage_task: Task[P, R]) -> Task[..., R]:
-    """The stage with its results kept in the store of this run; its inputs may be futures."""
+def at(run: Run, stage_task: Task[P, R], engines: tuple[str, ...] = ()) -> Task[..., R]:
+    """The stage with its results kept in the store of this run; its inputs may be futures.
+
+    `engines` are those that the profile lists for it: with what they need of this machine the task
+    run is tagged.
+    """
     return stage_task.with_options(
+        tags=[*stage_task.tags, *tags_for(run, engines)],
         result_storage=run.store.root / "results",
         result_serializer=MediaSerializer(),
     )
