@@ -16,6 +16,7 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from flows.server import warm_server
@@ -60,7 +61,7 @@ def produce(order: dict[str, Any], output: Path | None, console: Console, *, liv
     """
     told = settle(load_profile(order["profile"]), Header(), order["options"])
     board = Board(console, live=live)
-    desk = Desk(report=board.report)
+    desk = Desk(report=board.report, tell=lambda notice: console.print(escape(notice)))
     DESK.set(desk)
     episode = _standing(order, told)
     if episode is not None:

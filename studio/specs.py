@@ -139,6 +139,7 @@ class AvatarSpec(Spec):
     motion_scale: float = Field(default=1.0, ge=0.0, le=2.0)
     batch: int = Field(default=16, ge=1, le=512)
     weights_dir: str = Field(default="", description="folder with the published checkpoints")
+    endpoint: str = Field(default="", description="another address of the cloud: a proxy")
     sadtalker: SadTalkerSpec = SadTalkerSpec()
 
 

@@ -316,6 +316,15 @@ class EncodedVideo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerPortrait:
+    """The picture that the script gives a speaker; `""` is everybody without one."""
+
+    speaker: str
+    picture: Blob
+    landmarks: Blob | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
     """The user's own files, taken into the store: what the script and the command line name.
 
@@ -327,6 +336,7 @@ class Assets:
     cue_files: tuple[tuple[int, Blob], ...] = ()
     portrait: Blob | None = None
     landmarks: Blob | None = None
+    portraits: tuple[SpeakerPortrait, ...] = ()
     background: Blob | None = None
 
 

@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.avatar import LineSound, Role, Sitting, open_actor, open_painter, open_performer
+from models.avatar.did_api import CloudActor, credits_for
+from models.avatar.portrait import decode_marks, decode_portrait
+from models.published import avatar_weights_home
 from studio.audio import read_flac
 from studio.errors import EngineUnavailable, NoFaceError
 from studio.keys import code_version, fingerprint
@@ -22,28 +25,37 @@ from studio.specs import AvatarEngineName, AvatarSpec
 from studio.store import Store
 from studio.types import SAMPLE_RATE, AvatarPart, Blob, EngineInfo, SpokenLine
 from tasks.film import IDLE_LINE, record
-from tasks.run import Run
+from tasks.run import Run, secret
 
 IDLE_S = 2.0
 """Length of the film of a presenter listening; it runs to and fro, so it seems twice as long."""
 
 _MADE_BY = ("models.avatar", "studio.audio", "tasks.film")
 
+_BOUGHT_BY = ("models.avatar.did_api", "tasks.film")
+"""Of films that were paid for: nothing else may make them be paid for again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """Who acts: a user's portrait, or the drawn host called `look`."""
+    """Who acts, and in which lines: a user's portrait, or the drawn host called `look`. `engine`
+    is what the script asks for before the profile's own list.
+    """
 
     speaker: str
     look: str
     portrait: Blob | None
+    landmarks: Blob | None = None
+    engine: AvatarEngineName | None = None
     seed: int
+    lines: tuple[SpokenLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """An engine ready to act for one seat. `shoot` stores a line and says how many frames it has;
-    `identity` is what besides the line determines its output.
+    `identity` is what besides the line determines its output, `made_by` the code that does. An
+    engine that is not `seeded` makes the same whatever the seed.
     """
 
     info: EngineInfo
@@ -51,6 +63,8 @@ class Act:
     size_px: tuple[int, int]
     identity: str
     shoot: Callable[[LineSound], tuple[Blob, int]]
+    made_by: tuple[str, ...] = _MADE_BY
+    seeded: bool = True
 
 
 @contextmanager
@@ -70,22 +84,26 @@ def open_act(
                 )
         case "wav2lip" | "sadtalker" | "did_api":
             role = Role(
-                portrait=_picture(seat, avatar, run.store), spec=avatar, commercial=run.commercial
+                portrait=_picture(seat, avatar, run.store),
+                spec=avatar,
+                marks=_marks(seat, run.store),
+                commercial=run.commercial,
             )
+            key = secret("did") if engine == "did_api" else ""
             try:
-                with open_actor(engine, role, run.device) as actor:
-                    yield Act(
+                with open_actor(engine, role, run.device, cloud_key=key, pause=run.pause) as actor:
+                    act = Act(
                         info=actor.info,
                         kind="frames",
                         size_px=actor.size_px,
-                        identity=fingerprint(
-                            actor.info.name,
-                            weights_identity(Path(avatar.weights_dir).expanduser()),
-                            avatar.model_copy(update={"weights_dir": "", "engine": ()}),
-                            seat.portrait or seat.look,
-                        ),
+                        identity=_filmed_identity(engine, seat, avatar),
                         shoot=lambda sound: record(actor.film(sound), fps, run.store),
+                        made_by=_BOUGHT_BY if engine == "did_api" else _MADE_BY,
+                        seeded=engine == "sadtalker",
                     )
+                    if isinstance(actor, CloudActor):
+                        _tell_cost(actor, act, seat, fps, run)
+                    yield act
             except NoFaceError as error:
                 if seat.portrait is not None:
                     raise
@@ -98,9 +116,7 @@ def open_act(
 def act_line(act: Act, line: SpokenLine, start: int, fps: int, seed: int, run: Run) -> AvatarPart:
     """A line's part, from memory where it is known: its key knows no place on the timeline."""
     num_frames = -(-line.num_samples * fps // SAMPLE_RATE)
-    key = fingerprint(
-        "act", code_version(*_MADE_BY), act.identity, line.audio, line.phonemes, fps, seed
-    )
+    key = _line_key(act, line, fps, seed)
     part = run.store.recall(key, AvatarPart)
     if part is None:
         sound = LineSound(
@@ -127,7 +143,8 @@ def act_idle(act: Act, fps: int, seed: int, run: Run) -> tuple[AvatarPart, ...]:
         return ()
     num_samples = round(IDLE_S * SAMPLE_RATE)
     num_frames = round(IDLE_S * fps)
-    key = fingerprint("idle", code_version(*_MADE_BY), act.identity, fps, seed)
+    chance = seed if act.seeded else 0
+    key = fingerprint("idle", code_version(*act.made_by), act.identity, fps, chance)
     part = run.store.recall(key, AvatarPart)
     if part is None:
         silence = LineSound(
@@ -142,6 +159,46 @@ def act_idle(act: Act, fps: int, seed: int, run: Run) -> tuple[AvatarPart, ...]:
         film = AvatarPart(line=IDLE_LINE, start_frame=0, num_frames=count, data=data)
         part = run.store.remember(key, film)
     return (part,)
+
+
+def _line_key(act: Act, line: SpokenLine, fps: int, seed: int) -> str:
+    chance = seed if act.seeded else 0
+    code = code_version(*act.made_by)
+    return fingerprint("act", code, act.identity, line.audio, line.phonemes, fps, chance)
+
+
+def _tell_cost(actor: CloudActor, act: Act, seat: Seat, fps: int, run: Run) -> None:
+    """Say what the lines that are not filmed yet will cost, before the first is sent.
+
+    Raises `EngineUnavailable` when the account does not hold that much.
+    """
+    due = [
+        line.num_samples
+        for line in seat.lines
+        if run.store.recall(_line_key(act, line, fps, 0), AvatarPart) is None
+    ]
+    if not due:
+        return
+    cost, left = credits_for(due), actor.balance()
+    seconds = sum(due) / SAMPLE_RATE
+    holds = "the account does not say how many it holds" if left is None else f"{left} are left"
+    run.tell(
+        f"D-ID films {len(due)} lines of {seat.speaker or 'the narrator'}, {seconds:.0f} s: "
+        f"about {cost} credits; {holds}"
+    )
+    if left is not None and left < cost:
+        found = f"D-ID needs about {cost} credits for {seconds:.0f} s, {left} are left"
+        raise EngineUnavailable("avatar did_api", found, "Buy more, or choose another engine")
+
+
+def _filmed_identity(engine: AvatarEngineName, seat: Seat, avatar: AvatarSpec) -> str:
+    """What determines a filmed presenter besides its lines."""
+    who = (seat.portrait or seat.look, seat.landmarks)
+    if engine == "did_api":
+        return fingerprint(engine, *who, avatar.endpoint, avatar.size_px)
+    folder = Path(avatar.weights_dir).expanduser() if avatar.weights_dir else avatar_weights_home()
+    settings = avatar.model_copy(update={"weights_dir": "", "engine": ()})
+    return fingerprint(engine, weights_identity(folder), settings, *who)
 
 
 def weights_identity(folder: Path) -> str:
@@ -173,11 +230,16 @@ def _motion(
 def _picture(seat: Seat, avatar: AvatarSpec, store: Store) -> NDArray[np.uint8]:
     """What a neural engine animates: the portrait, or the drawn host."""
     if seat.portrait is not None:
-        # Beside the detectors, which need torch: only neural engines come here.
-        from models.avatar.portrait import decode_portrait
-
         return decode_portrait(store.path(seat.portrait).read_bytes(), "portrait")
     return host_picture(seat.look, avatar.size_px, seat.seed)
+
+
+def _marks(seat: Seat, store: Store) -> NDArray[np.float64] | None:
+    """A portrait's 68 landmarks, where the user gave them."""
+    if seat.portrait is None or seat.landmarks is None:
+        return None
+    sidecar = store.path(seat.landmarks).read_bytes()
+    return decode_marks(sidecar, store.path(seat.portrait).read_bytes())
 
 
 def host_picture(look: str, size_px: int, seed: int) -> NDArray[np.uint8]:

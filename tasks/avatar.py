@@ -25,11 +25,13 @@ from studio.types import (
     Fallback,
     Presenters,
     Rehearsal,
+    SpeakerPortrait,
     SpeechTrack,
     SpokenLine,
 )
 from tasks.acting import Seat, act_idle, act_line, open_act
 from tasks.film import Reel
+from tasks.looks import look_of, read_look
 from tasks.run import Run, first_that_works
 from tasks.stage import stage
 
@@ -66,7 +68,7 @@ def animate(
     for seat in _seats(rehearsal, speech, avatar, seed, run.store):
         done = sum(len(clip.parts) for clip in clips)
         with first_that_works(
-            run, "avatar", avatar.engine, partial(open_act, seat, avatar, fps, run)
+            run, "avatar", _engines(seat, avatar), partial(open_act, seat, avatar, fps, run)
         ) as (act, taken):
             steps += [step for step in taken if step not in steps]
             infos[act.info.name] = act.info
@@ -81,7 +83,7 @@ def animate(
                     engine=act.info.name,
                     look=seat.look,
                     portrait=seat.portrait,
-                    landmarks=rehearsal.assets.landmarks if seat.portrait else None,
+                    landmarks=seat.landmarks,
                     kind=act.kind,
                     fps=fps,
                     num_frames=-(-speech.num_samples * fps // SAMPLE_RATE),
@@ -152,20 +154,44 @@ def _seats(
             longest[line.speaker] = line
     most = sorted(spoken, key=lambda speaker: -spoken[speaker])[:MOST_SEATS]
     speakers = tuple(speaker for speaker in spoken if speaker in most)
-    wanted = dict(rehearsal.script.header.avatars)
+    told = dict(rehearsal.script.header.avatars)
     if avatar.host:
-        wanted[""] = avatar.host
+        told[""] = avatar.host
+    asked = {speaker: look_of(told, speaker) for speaker in speakers}
+    named = {speaker.casefold() for speaker in told}
+    wanted = {s: look.host for s, look in asked.items() if look.host and s.casefold() in named}
+    wanted[""] = read_look("", told.get("", "")).host
     # How high a voice is shows in the speaker's longest line.
     registers: dict[str, Register] = {
         s: register_of(read_flac(store.path(longest[s].audio))) for s in speakers
     }
     looks = cast_hosts(speakers, wanted, registers)
-    return tuple(
-        Seat(
-            speaker=speaker,
-            look=looks[speaker],
-            portrait=None if place else rehearsal.assets.portrait,
-            seed=seed + place,
+    assets = rehearsal.assets
+    own = {portrait.speaker.casefold(): portrait for portrait in assets.portraits}
+    if assets.portrait is not None and speakers:
+        # The command line's picture wins, for who speaks first.
+        own[speakers[0].casefold()] = SpeakerPortrait(
+            speaker=speakers[0], picture=assets.portrait, landmarks=assets.landmarks
         )
-        for place, speaker in enumerate(speakers)
-    )
+    seats = []
+    for place, speaker in enumerate(speakers):
+        pictured = own.get(speaker.casefold())
+        if pictured is None and speaker.casefold() not in named and not avatar.host:
+            pictured = own.get("")
+        seats.append(
+            Seat(
+                speaker=speaker,
+                look=looks[speaker],
+                portrait=pictured.picture if pictured else None,
+                landmarks=pictured.landmarks if pictured else None,
+                engine=asked[speaker].engine,
+                seed=seed + place,
+                lines=tuple(line for line in speech.lines if line.speaker == speaker),
+            )
+        )
+    return tuple(seats)
+
+
+def _engines(seat: Seat, avatar: AvatarSpec) -> tuple[AvatarEngineName, ...]:
+    """The engines to try for a seat: the one its `Avatar:` names first."""
+    return tuple(dict.fromkeys((*((seat.engine,) if seat.engine else ()), *avatar.engine)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -35,9 +36,12 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a run is watched from. A run without anybody watching has a silent one."""
+    """Where a run is watched from. A run without anybody watching has a silent one; what a person
+    should know before money is spent is then logged.
+    """
 
     report: Report = lambda stage, done, total: None
+    tell: Callable[[str], None] = logging.getLogger("studio").warning
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -71,6 +75,15 @@ class Run:
         if self.desk.stop.is_set() or self.over.is_set():
             raise Stopped
         self.desk.report(stage, done, total)
+
+    def tell(self, notice: str) -> None:
+        """Say something that a person should know now, not in the summary."""
+        self.desk.tell(notice)
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises `Stopped` as soon as the run is to end."""
+        if self.desk.stop.wait(seconds) or self.over.is_set():
+            raise Stopped
 
     def running(self) -> Running | None:
         """The metered stage that the calling thread works for: it learns of waits and loads."""

@@ -8,16 +8,16 @@ from pathlib import Path
 import av
 from PIL import Image, UnidentifiedImageError
 
+from models.avatar.viseme.cast import find_host
 from models.avatar.viseme.portrait import read_portrait
 from studio.audio import decode_audio
 from studio.errors import MediaError
 from studio.script import read_lexicon, read_script
 from studio.store import Store
-from studio.types import Assets, Blob, Rehearsal
+from studio.types import Assets, Blob, Rehearsal, SpeakerPortrait
+from tasks.looks import PICTURES, read_look
 from tasks.run import Run
 from tasks.stage import stage
-
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +35,14 @@ class Order:
 def rehearse(order: Order, *, run: Run) -> Rehearsal:
     """Read the script and take the user's files into the store.
 
-    A recording named in the script is looked for beside the script. Raises `ScriptError`,
-    `SettingError` or `MediaError`; nothing has been made by then.
+    A recording or a portrait named in the script is looked for beside the script. Raises
+    `ScriptError`, `SettingError` or `MediaError`; nothing has been made by then.
     """
     run.report("parse", 0, 1)
     path = Path(order.script)
     script = read_script(path)
     background = order.background or _beside(path, script.header.background)
-    portrait = _picture(run.store, order.portrait)
-    landmarks = _landmarks(run.store, order.portrait)
-    if portrait is not None:
-        points = run.store.path(landmarks).read_bytes() if landmarks else None
-        read_portrait(run.store.path(portrait).read_bytes(), order.portrait, points)
+    portrait, landmarks = _portrait(run.store, order.portrait) if order.portrait else (None, None)
     assets = Assets(
         lexicon=read_lexicon(Path(order.lexicon)) if order.lexicon else (),
         music=_recording(run.store, order.music),
@@ -57,6 +53,7 @@ def rehearse(order: Order, *, run: Run) -> Rehearsal:
         ),
         portrait=portrait,
         landmarks=landmarks,
+        portraits=_portraits(run.store, path, script.header.avatars),
         background=_background(run.store, background),
     )
     run.report("parse", 1, 1)
@@ -81,8 +78,11 @@ def _recording(store: Store, name: str) -> Blob | None:
 
 
 def _picture(store: Store, name: str) -> Blob | None:
-    if not name:
-        return None
+    return _taken(store, name) if name else None
+
+
+def _taken(store: Store, name: str) -> Blob:
+    """A picture in the store. Raises `MediaError` for what is none."""
     remedy = "Give a JPEG, PNG or WebP picture"
     if not Path(name).is_file():
         raise MediaError(name, "no such file", remedy)
@@ -92,6 +92,29 @@ def _picture(store: Store, name: str) -> Blob | None:
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise MediaError(name, "is not a picture that can be read", remedy) from error
     return store.put_file(Path(name))
+
+
+def _portrait(store: Store, name: str) -> tuple[Blob, Blob | None]:
+    """A picture with a face, and the face's points where they lie beside it."""
+    picture, landmarks = _taken(store, name), _landmarks(store, name)
+    points = store.path(landmarks).read_bytes() if landmarks else None
+    read_portrait(store.path(picture).read_bytes(), name, points)
+    return picture, landmarks
+
+
+def _portraits(
+    store: Store, script: Path, avatars: tuple[tuple[str, str], ...]
+) -> tuple[SpeakerPortrait, ...]:
+    """The pictures that the header's `Avatar` names, beside the script."""
+    found = []
+    for speaker, value in avatars:
+        look = read_look(speaker, value)
+        if look.picture:
+            picture, landmarks = _portrait(store, _beside(script, look.picture))
+            found.append(SpeakerPortrait(speaker=speaker, picture=picture, landmarks=landmarks))
+        elif look.host:
+            find_host(look.host)
+    return tuple(found)
 
 
 def _landmarks(store: Store, portrait: str) -> Blob | None:
@@ -104,7 +127,7 @@ def _landmarks(store: Store, portrait: str) -> Blob | None:
 
 def _background(store: Store, name: str) -> Blob | None:
     """A picture, or a video that has at least one frame."""
-    if not name or Path(name).suffix.lower() in _PICTURES:
+    if not name or Path(name).suffix.lower() in PICTURES:
         return _picture(store, name)
     remedy = "Give a JPEG, PNG or WebP picture, or an MP4, MOV, MKV or WebM video"
     if not Path(name).is_file():

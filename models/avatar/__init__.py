@@ -6,7 +6,8 @@ A weightless engine stores motion, which is small, and the encode draws it as it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -184,12 +185,21 @@ def open_painter(
 
 
 @contextmanager
-def open_actor(engine: AvatarEngineName, role: Role, device: DeviceSpec) -> Iterator[Actor]:
+def open_actor(
+    engine: AvatarEngineName,
+    role: Role,
+    device: DeviceSpec,
+    *,
+    cloud_key: str = "",
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Actor]:
     """An engine that films a presenter from a portrait.
 
+    `cloud_key` is the secret of the service, for `did_api` only; `pause` waits for it, in seconds.
+
     Raises:
-        EngineUnavailable: The engine makes no frames; torch, weights or the card are missing; or
-            the weights' licence forbids what is asked.
+        EngineUnavailable: The engine makes no frames; torch, weights, the card or the key are
+            missing; or the weights' licence forbids what is asked.
         NoFaceError: The portrait has no usable face.
     """
     match engine:
@@ -208,7 +218,13 @@ def open_actor(engine: AvatarEngineName, role: Role, device: DeviceSpec) -> Iter
                 from models.avatar.sadtalker.talker import open_talker
 
                 yield open_talker(role.portrait, role.spec, device, role.marks, role.pose_film)
-        case "viseme" | "still" | "did_api":
+        case "did_api":
+            from models.avatar.did_api import ADDRESS, Account, CloudActor
+            from models.voice.cloud_http import Patience
+
+            account = Account(key=cloud_key, address=role.spec.endpoint or ADDRESS)
+            yield CloudActor(role.portrait, account, Patience(sleep=pause))
+        case "viseme" | "still":
             raise EngineUnavailable(
                 "avatar", f"the engine {engine!r} makes no frames", "Use another"
             )

@@ -5,15 +5,19 @@ why not.
 from __future__ import annotations
 
 import io
-from typing import Final
+import json
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from models.avatar.face.boxes import Detection
 from studio.errors import MediaError, NoFaceError
+
+if TYPE_CHECKING:
+    # Detectors need torch; a picture is read without.
+    from models.avatar.face.boxes import Detection
 
 Picture = NDArray[np.uint8]
 
@@ -43,6 +47,19 @@ def decode_portrait(data: bytes, name: str = "portrait") -> Picture:
         raise MediaError(name, f"not an image ({error})", "Give a JPEG, PNG or WebP") from error
     ground = Image.new("RGBA", upright.size, "white")
     return as_portrait(np.asarray(Image.alpha_composite(ground, upright).convert("RGB")))
+
+
+def decode_marks(sidecar: bytes, data: bytes) -> NDArray[np.float64] | None:
+    """The 68 landmarks (68, 2) of a sidecar in pixels of what `decode_portrait` makes of the
+    picture file `data`; `None` where the sidecar has another form.
+    """
+    content: dict[str, Any] = json.loads(sidecar.decode("utf-8-sig"))
+    if "points" not in content:
+        return None
+    with Image.open(io.BytesIO(data)) as image:
+        longest = max(ImageOps.exif_transpose(image).size)
+    scale = min(1.0, MAX_SIDE_PX / longest)
+    return np.asarray(content["points"], np.float64) * scale
 
 
 def as_portrait(image: NDArray[np.generic]) -> Picture:
