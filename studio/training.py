@@ -42,6 +42,9 @@ class TrainSpec(Spec):
     model: ModelSpec = ModelSpec()
     fit: LearnSpec = LearnSpec()
     batch: BatchSpec = BatchSpec()
+    memory_gib: float = Field(
+        default=6.0, gt=0.0, description="asked of the ledger for each card that holds a replica"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,117 @@
+"""The `studio train` command: settings, a training run, or a diagnosis of one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+console = Console()
+
+_EXAMPLES = """
+[b]Examples[/b]
+
+  studio train lj --out-dir out/lj --set fit.num_steps=20000 --tf precision.policy=mixed_bfloat16
+  studio train lj --configure --tf threads.intra_op=4 --tf memory.growth=true
+  studio train lj --diagnose --set batch.parallel_calls=1
+  studio train lj --tf devices.replicas=2
+
+[b]Exit codes of --diagnose[/b]: 0 compute-bound, 10 input-bound, 11 inconclusive.
+"""
+
+
+def train(
+    store: Annotated[Path, typer.Argument(help="The folder of a prepared corpus.")] = Path(
+        "corpus"
+    ),
+    out_dir: Annotated[
+        Path, typer.Option(help="Where checkpoints, pictures and the report go.")
+    ] = Path("out/training"),
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A key of model, fit or batch: --set fit.num_steps=5000."),
+    ] = None,
+    tensorflow: Annotated[
+        list[str] | None,
+        typer.Option("--tf", help="A setting of TensorFlow: --tf xla.step=false."),
+    ] = None,
+    profile: Annotated[str, typer.Option(help="How cards are lent and watched.")] = "cpu",
+    resume: Annotated[
+        bool, typer.Option("--resume/--anew", help="Go on from the last checkpoint.")
+    ] = True,
+    configure: Annotated[
+        bool, typer.Option("--configure", help="Only apply the settings and report on them.")
+    ] = False,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help="Only measure what the loop waits for.")
+    ] = False,
+    pairs: Annotated[int, typer.Option(min=5, max=200, help="Of blocks, for --diagnose.")] = 12,
+    block_s: Annotated[
+        float, typer.Option(min=0.05, max=30.0, help="Seconds of a block, for --diagnose.")
+    ] = 0.5,
+    progress: Annotated[bool, typer.Option("--progress/--no-progress")] = True,
+) -> None:
+    """Train a text-to-mel model on a prepared corpus, or find out what holds the training up."""
+    from flows.corpus_cli import _pairs, _watched
+
+    if configure and diagnose:
+        raise typer.BadParameter("--configure and --diagnose are two commands")
+    options, settings = _pairs(setting, "--set"), _pairs(tensorflow, "--tf")
+    if configure:
+        _show_settings(settings)
+        return
+    order: dict[str, Any] = {
+        "store": str(store),
+        "out_dir": str(out_dir),
+        "options": options,
+        "settings": settings,
+        "profile": profile,
+    }
+
+    async def run() -> int:
+        from flows.training import diagnose_training, train_model
+        from tasks.training_words import diagnosis_rows, result_rows, sentence_of
+
+        if diagnose:
+            found, counters = await diagnose_training(**order, pairs=pairs, block_s=block_s)
+            _show("Diagnosis", diagnosis_rows(found, counters))
+            console.print(f"[bold]{escape(sentence_of(found.measured.verdict))}[/]")
+            return int(found.measured.verdict.exit_code)
+        result = await train_model(**order, resume=resume)
+        _show("Training", result_rows(result))
+        console.print(escape(result.folder), style="bold green", soft_wrap=True)
+        return 0
+
+    code = _watched(run, live=progress)
+    if code:
+        sys.exit(code)
+
+
+def _show_settings(settings: dict[str, str]) -> None:
+    """What became of the settings; without any, every name there is."""
+    from tasks.training import setting_names, settings_report
+    from tasks.training_words import row_cells
+
+    if settings:
+        _show("Settings", [row_cells(row) for row in settings_report(settings)])
+        return
+    _show("Settings", [{"name": name, "successor": after} for name, after in setting_names()])
+
+
+def _show(title: str, rows: list[dict[str, str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row.values()))
+    console.print(table)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give `app` the command."""
+    app.command(epilog=_EXAMPLES)(train)
