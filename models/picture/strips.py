@@ -57,6 +57,9 @@ class Waveform:
         count = round(max(self.FEWEST_POINTS, width / self.STEP_PX))
         self._x = np.linspace(0.0, width - 1.0, count)
         self._taper = np.sin(np.pi * np.linspace(0.0, 1.0, count)) ** 1.3
+        at = np.linspace(0, self.SPAN - 1, count)
+        self._before = np.minimum(at.astype(np.intp), self.SPAN - 2)
+        self._share = at - self._before
         self._loudness = 0.05
         self._echoes = np.zeros((2, count))
         self._keep = np.exp(-1.0 / (fps * np.array([0.05, 0.12])))
@@ -88,8 +91,8 @@ class Waveform:
         loud = float(np.abs(shown).max())
         rate = 0.02 if loud > self._loudness else 1.2
         self._loudness += (loud - self._loudness) * (1.0 - np.exp(-1.0 / (self._fps * rate)))
-        at = np.linspace(0, self.SPAN - 1, len(self._x))
-        curve = np.interp(at, np.arange(self.SPAN), shown)
+        left, right = shown[self._before], shown[self._before + 1]
+        curve = left + self._share * (right - left)
         # Quiet passages grow a little, loud ones never leave the strip.
         scale = 0.94 / max(self._loudness, 0.10)
         return np.asarray(np.tanh(1.15 * curve * scale) * self._taper, np.float64)

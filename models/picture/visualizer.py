@@ -60,11 +60,13 @@ class VisualizerLayer:
 
     def update(self, frame: int) -> Rect | None:
         """Draw the coverage of a frame; the part that it or the one before covers."""
-        cv2.convertScaleAbs(self._style.coverage(frame), dst=self._alpha, alpha=self._opacity)
-        cv2.resize(
-            self._alpha, self._half.shape[::-1], dst=self._half, interpolation=cv2.INTER_AREA
-        )
-        before, self._inside = self._inside, _bounds(self._alpha)
+        coverage = self._style.coverage(frame)
+        before, self._inside = self._inside, _bounds(coverage) if self._opacity else None
+        if self._inside is not None:
+            alpha, half = self._shares(self._inside)
+            box = np.s_[self._inside.y : self._inside.bottom, self._inside.x : self._inside.right]
+            cv2.convertScaleAbs(coverage[box], dst=alpha, alpha=self._opacity)
+            cv2.resize(alpha, half.shape[::-1], dst=half, interpolation=cv2.INTER_AREA)
         drawn = [bounds for bounds in (before, self._inside) if bounds is not None]
         return drawn[0].around(drawn[-1]).shifted(self.box.x, self.box.y) if drawn else None
 
@@ -74,11 +76,15 @@ class VisualizerLayer:
         if shown is None:
             return
         into, inked = canvas.part(shown), self._ink.part(shown)
-        half = self._half[shown.y // 2 : shown.bottom // 2, shown.x // 2 : shown.right // 2]
-        alpha = self._alpha[shown.y : shown.bottom, shown.x : shown.right]
+        alpha, half = self._shares(shown)
         self._through(into.y, inked.y, alpha)
         self._through(into.u, inked.u, half)
         self._through(into.v, inked.v, half)
+
+    def _shares(self, box: Rect) -> tuple[Image, Image]:
+        """Views of the ink's alpha in a box, at luma and chroma size."""
+        half = self._half[box.y // 2 : box.bottom // 2, box.x // 2 : box.right // 2]
+        return self._alpha[box.y : box.bottom, box.x : box.right], half
 
     def _through(self, canvas: Image, inked: Image, alpha: Image) -> None:
         coloured, clear = self._inked.scratch((2, *alpha.shape))
@@ -87,9 +93,9 @@ class VisualizerLayer:
         self._blender.over(canvas, coloured, clear)
 
 
-def _bounds(alpha: Image) -> Rect | None:
+def _bounds(coverage: Image) -> Rect | None:
     """The smallest even box around all that is covered; None when nothing is."""
-    x, y, w, h = cv2.boundingRect(alpha)
+    x, y, w, h = cv2.boundingRect(coverage)
     if not w:
         return None
     left, top = x & ~1, y & ~1

@@ -51,7 +51,8 @@ class _Body:
         scale = size_px / ART_UNITS
         self._size_px, self._scale = size_px, scale
         self._back = piece_of(draw_back(host, scale)) if host.hair == "bob" else None
-        self._torso = self._torso_now = piece_of(draw_torso(host, scale))
+        self._torso = piece_of(draw_torso(host, scale))
+        self._back_now, self._torso_now = self._back, self._torso
         microphone = piece_of(draw_microphone(host.palette.accent, scale))
         self._microphone = (microphone.mirrored(size_px) if mirrored else microphone).ready()
         self._layer = np.zeros((size_px, size_px, 4), np.uint8)
@@ -67,7 +68,9 @@ class _Body:
         torso_at = (_nearest(1.4 * sway), _nearest(0.008 * 180 * lift) / (180 * scale))
         if torso_at != self._torso_at:
             self._torso_at = torso_at
-            self._torso_now = self._torso.shifted(torso_at[0], 0.0, torso_at[1]).ready()
+            self._torso_now = self._torso.shifted(torso_at[0], 0.0, torso_at[1])
+            if self._back is not None:
+                self._torso_now = self._torso_now.ready()
             changed = self._torso.box
         if self._back is not None:
             back_at = (
@@ -75,7 +78,7 @@ class _Body:
                 _nearest(1.1 * lift - pose.pitch * scale),
             )
             if back_at != self._back_at:
-                self._back_at = back_at
+                self._back_at, self._back_now = back_at, self._back.shifted(*back_at, 0.0)
                 changed = self._back.box if changed is None else around(changed, self._back.box)
         return None if changed is None else self._draw(changed)
 
@@ -86,10 +89,11 @@ class _Body:
         size = self._size_px
         box = (max(box[0], 0), max(box[1], 0), min(box[2], size), min(box[3], size))
         part = part_of(self._layer, box)
-        part[:] = 0
-        if self._back is not None and self._back_at is not None:
-            self._back.shifted(*self._back_at, 0.0).onto(part, box[0], box[1])
-        self._torso_now.onto(part, box[0], box[1])
+        if self._back_now is None:
+            self._torso_now.into(part, box[0], box[1])
+        else:
+            self._back_now.into(part, box[0], box[1])
+            self._torso_now.onto(part, box[0], box[1])
         self._microphone.onto(part, box[0], box[1])
         cv2.split(part, [plane[box[1] : box[3], box[0] : box[2]] for plane in self.planes])
         return box

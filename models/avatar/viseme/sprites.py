@@ -52,6 +52,18 @@ class Piece:
         """Blend it over a layer whose own corner lies at (`left`, `top`)."""
         blend(below, self.layer, self.left - left, self.top - top, self.remains)
 
+    def into(self, below: Layer, left: int = 0, top: int = 0) -> None:
+        """Put it into an empty layer whose own corner lies at (`left`, `top`)."""
+        below[:] = 0
+        x0, y0, x1, y1 = self.box
+        x0, y0 = max(x0, left), max(y0, top)
+        x1, y1 = min(x1, left + below.shape[1]), min(y1, top + below.shape[0])
+        if x1 > x0 and y1 > y0:
+            own = part_of(
+                self.layer, (x0 - self.left, y0 - self.top, x1 - self.left, y1 - self.top)
+            )
+            np.copyto(part_of(below, (x0 - left, y0 - top, x1 - left, y1 - top)), own)
+
     def ready(self) -> Piece:
         """The piece with its see-through part worked out."""
         return Piece(self.layer, self.left, self.top, see_through(self.layer))
