@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +49,13 @@ class Appender:
         self._take_up()
         for name, size in self.sizes.items():
             path = self.folder / name
-            path.touch()
-            if path.stat().st_size < size:
+            found_bytes = path.stat().st_size if path.exists() else 0
+            if found_bytes < size:
                 found = f"{name} is shorter than its index says"
                 raise StoreError(str(self.folder), found, "Prepare the corpus into a new folder")
-            os.truncate(path, size)
             self._files[name] = path.open("ab")
+            if found_bytes > size:
+                os.truncate(path, size)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,7 +80,7 @@ class Appender:
             with np.load(index, allow_pickle=False) as held:
                 self.old = held["rows"]
                 names = json.loads(held["names"].tobytes())
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             remedy = "Prepare the corpus into a new folder"
             raise StoreError(str(index), f"cannot be read ({error})", remedy) from error
         self.sizes = dict(names["num_bytes"])

@@ -16,28 +16,28 @@ Words = NDArray[np.uint64]
 def permutation(num: int, seed: int, *purpose: int) -> NDArray[np.int64]:
     """The numbers 0 to `num - 1` in an order that depends on `seed` and `purpose` alone."""
     key = np.zeros(2, np.uint64)
-    key[0] = _mixed(np.uint64(seed))
+    key[0] = splitmix64(np.uint64(seed))
     for word in purpose:
-        key[1] = _mixed(key[1] ^ np.uint64(word))
+        key[1] = splitmix64(key[1] ^ np.uint64(word))
     words = np.random.Philox(key=key).random_raw(num)
     return np.argsort(words, kind="stable").astype(np.int64)
 
 
 def uniform(seed: int, epoch: int, clips: NDArray[np.int64], num: int) -> NDArray[np.float64]:
     """`num` numbers in [0, 1) for every clip: `(len(clips), num)`, by (seed, epoch, clip) alone."""
-    start = _mixed(_mixed(np.uint64(seed)) ^ np.uint64(epoch))
-    each = _mixed(start ^ clips.astype(np.uint64))
+    start = splitmix64(splitmix64(np.uint64(seed)) ^ np.uint64(epoch))
+    each = splitmix64(start ^ clips.astype(np.uint64))
     with np.errstate(over="ignore"):
         steps = np.arange(1, num + 1, dtype=np.uint64) * _GOLDEN
-        words = _mixed(each[:, None] + steps)
+        words = splitmix64(each[:, None] + steps)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def _mixed(word: Words | np.uint64) -> Words:
-    """The finaliser of SplitMix64: every bit in changes about half of the bits out."""
+def splitmix64(word: Words | np.uint64) -> Words:
+    """The output of SplitMix64 for a state: every bit in changes about half of the bits out."""
     with np.errstate(over="ignore"):
         z = np.asarray(word, np.uint64) + _GOLDEN
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

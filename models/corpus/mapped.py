@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,7 @@ def open_store(folder: Path | str) -> Corpus:
             names = json.loads(index["names"].tobytes())
     except FileNotFoundError as error:
         raise StoreError(str(folder), f"no store: {Path(error.filename).name}", remedy) from error
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
         raise StoreError(str(folder), f"cannot be read ({error})", remedy) from error
     if told.get("format") != layout.FORMAT or rows.dtype != layout.ROW:
         raise StoreError(str(folder), f"format {told.get('format')!r}", remedy)

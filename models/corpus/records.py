@@ -11,6 +11,7 @@ import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def open_records(folder: Path, corpus: Corpus) -> Records:
         with np.load(folder / PLACES, allow_pickle=False) as places:
             told = places["store_sha256"].tobytes().decode()
             shard, offset, length = places["shard"], places["offset"], places["length"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(str(folder), f"no export ({error})", remedy) from error
     if told != corpus.sha256:
         raise StoreError(str(folder), "was made from another state of the store", remedy)
