@@ -6,13 +6,17 @@ Figures behind the settings: `docs/architecture.md`.
 
 from __future__ import annotations
 
+import atexit
 import os
+import socket
 import subprocess
 import sys
-import threading
+import time
+import urllib.request
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from studio.errors import ServerError
 from studio.store import studio_home
 
 SETTINGS = {
@@ -37,9 +41,20 @@ SETTINGS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # A locked SQLite answers 503 and the client waits 2, 4, 8, ... s: rather wait than lose a run.
     "PREFECT_CLIENT_MAX_RETRIES": "8",
-    # Twenty seconds, as shipped, are too few on a machine that is busy encoding.
+    # The same for a flow that is started by other means than our command.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
+
+
+START_LIMIT_S = 180.0
+"""How long the server may take on a busy machine; 20 s, as shipped, were too few."""
+
+_WITH_PARENT = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def apply_settings(environ: MutableMapping[str, str]) -> None:
@@ -51,20 +66,73 @@ def apply_settings(environ: MutableMapping[str, str]) -> None:
     environ.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(studio_home(environ) / "results"))
 
 
-def warm_server() -> threading.Thread | None:
-    """Start Prefect's own short-lived server in the background, if no server is configured.
+class ShortLivedServer:
+    """A Prefect server for one command, on a free port of the loopback interface.
 
-    It takes 9 to 16 s to start: reading the script and its files need not wait for it.
+    It starts in the background (9 to 16 s); `join` waits until it answers and makes it the server
+    of this process. It ends with the command, even when the command is killed.
     """
-    from prefect.server.api.server import SubprocessASGIServer
+
+    def __init__(self) -> None:
+        import prefect
+
+        self._url = f"http://127.0.0.1:{_free_port()}/api"
+        where = ["--host", "127.0.0.1", "--port", self._url.split(":")[2].split("/")[0]]
+        folder = str(prefect.__module_path__.parent)
+        factory = ["--app-dir", folder, "--factory", "prefect.server.api.server:create_app"]
+        uvicorn = [sys.executable, "-m", "uvicorn", *factory, *where, "--log-level", "error"]
+        environ = {**os.environ, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
+        # The kernel ends the server with the thread that started it: the command's main thread.
+        self._process = subprocess.Popen(  # noqa: S603 - our own words only
+            [sys.executable, "-c", _WITH_PARENT, *uvicorn], env=environ, stdin=subprocess.DEVNULL
+        )
+        atexit.register(self.stop)
+
+    def join(self) -> None:
+        """Wait until it answers. Raises `ServerError` when it ends before, or takes too long."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise ServerError(
+                    "Prefect's server",
+                    f"did not start (exit code {self._process.poll()})",
+                    "Run `prefect server start` to see why, or name a server in PREFECT_API_URL",
+                )
+            time.sleep(0.1)
+        from prefect.context import refresh_global_settings_context
+
+        os.environ["PREFECT_API_URL"] = self._url
+        refresh_global_settings_context()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self._url}/health", timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """End it; nothing is said when it has ended already."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def warm_server() -> ShortLivedServer | None:
+    """Start a server for this command, unless one is configured. Call it from the main thread."""
     from prefect.settings import get_current_settings
 
-    if get_current_settings().api.url is not None:
-        return None
-    server = SubprocessASGIServer()
-    thread = threading.Thread(target=server.start, name="prefect-server", daemon=True)
-    thread.start()
-    return thread
+    return None if get_current_settings().api.url is not None else ShortLivedServer()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def server_environment(home: Path) -> dict[str, str]:

@@ -88,3 +88,9 @@ class BatchError(StudioError, RuntimeError):
     """Some episodes of a batch failed; the others are finished."""
 
     exit_code: ClassVar[int] = 3
+
+
+class ServerError(StudioError, RuntimeError):
+    """Prefect's server does not start or does not answer."""
+
+    exit_code: ClassVar[int] = 3
