@@ -3,7 +3,7 @@ PYTHON ?= python3
 SCRIPT ?= examples/why-gpus-idle.txt
 BIN := .venv/bin
 
-.PHONY: help install extras demo test test-all lint format types serve clean
+.PHONY: help install extras demo test test-neural test-all lint format types serve clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -15,8 +15,11 @@ $(BIN)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-extras: install   ## torch, Coqui TTS, MusicGen, TensorFlow: the CPU builds that are tested together
+extras: $(BIN)/.extras   ## torch, Coqui TTS, MusicGen, TensorFlow: the CPU builds that are tested together
+
+$(BIN)/.extras: $(BIN)/.installed requirements/constraints-cpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements/constraints-cpu.txt --editable '.[coqui,musicgen,avatar,training]'
+	touch $@
 
 demo: install   ## an episode from an example script
 	$(BIN)/studio create $(SCRIPT)
@@ -24,10 +27,13 @@ demo: install   ## an episode from an example script
 test: install   ## the tests: no card, no weights, no network
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-all: extras   ## with the slow ones and the tiny neural models
+test-neural: extras   ## the tests that need an extra: tiny neural models, TensorFlow
+	$(BIN)/python -m pytest tests/models tests/tasks -m 'slow and not gpu and not network'
+
+test-all: extras   ## every test that needs neither a card nor the network
 	$(BIN)/python -m pytest -m 'not gpu and not network'
 
-lint: install   ## ruff, the formatter and mypy
+lint: extras   ## ruff, the formatter and mypy (which reads torch's and TensorFlow's types)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
