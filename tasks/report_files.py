@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.errors import OutputError, StoreError
+from studio.errors import MediaError, OutputError, StoreError
 from studio.gpu.device_setup import SettingRow
 from studio.gpu.expectations import Outcome
 from studio.gpu.report_html import report_html
@@ -58,21 +58,19 @@ def write_report(
 
 
 def read_report(path: Path) -> Told:
-    """Read a report. Raises `StoreError` for a file that is none."""
+    """Read a report. Raises `MediaError` for a file that is none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         told = Told(
             report=report_from_dict(data),
             missed=tuple(map(_outcome, _where(data["expectations"], met=False))),
             unmeasured=tuple(map(_outcome, _where(data["expectations"], met=None))),
-            ignored=tuple(
-                f"device.{row['setting']} = {row['requested']}: {row['effective']} ({row['why']})"
-                for row in data["device"]
-                if row["requested"] != row["effective"]
-            ),
+            ignored=_ignored([SettingRow(**row) for row in data["device"]]),
         )
+    except StoreError as error:
+        raise MediaError(str(path), error.found, error.remedy) from error
     except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(str(path), f"is no report ({error})", "Run the episode again") from error
+        raise MediaError(str(path), f"is no report ({error})", "Run the episode again") from error
     return told
 
 
@@ -104,6 +102,17 @@ def write_page(report: RunReport, path: Path) -> None:
     except OSError as error:
         found = error.strerror or "cannot be written"
         raise OutputError(str(path), found, "Choose another place") from error
+
+
+def _ignored(rows: Sequence[SettingRow]) -> tuple[str, ...]:
+    """What a card did not do as asked. Without one, nothing of this is worth a line."""
+    if not any(row.setting == "device" and row.effective == "cuda" for row in rows):
+        return ()
+    return tuple(
+        f"device.{row.setting} = {row.requested}: {row.effective} ({row.why})"
+        for row in rows
+        if row.ignored
+    )
 
 
 def _where(outcomes: Sequence[dict[str, Any]], *, met: bool | None) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class SettingRow:
     @property
     def ignored(self) -> bool:
         """Whether something else is in effect than was asked for."""
-        return self.requested != self.effective
+        return self.requested not in ("auto", self.effective)
 
 
 def effective_device(spec: DeviceSpec, cards: Sequence[Card]) -> tuple[DeviceSpec, str]:
