@@ -126,9 +126,9 @@ def test_ranks_share_a_step_and_no_clip() -> None:
 
 def test_wrong_questions_are_refused() -> None:
     frames, tokens = corpus(64)
-    for wrong in ({"epoch": -1}, {"world": 0}):
+    for epoch, world in ((-1, 1), (0, 0)):
         with pytest.raises(ValueError, match="out of range"):
-            plan(frames, tokens, BatchSpec(), **wrong)
+            plan(frames, tokens, BatchSpec(), epoch=epoch, world=world)
     done = (Stretch(world=1, batch_size=32, steps=3),)
     with pytest.raises(ValueError, match="3 steps done"):
         plan(frames, tokens, BatchSpec(), done=done)
