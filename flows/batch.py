@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from prefect import flow
 
 from flows.episode import make_episode
+from flows.remembered import standing_episode
+from profiles import load_profile, settle
 from studio.errors import StudioError
-from studio.types import BatchResult
-from tasks.batch import find_scripts, report_batch
+from studio.gpu.run_report import report_of
+from studio.types import BatchResult, Episode, Header
+from tasks.batch import figures_of, report_batch
+from tasks.batch_plan import BatchItem, plan_batch
+from tasks.notify import NOTIFIED
+from tasks.run import DESK, METER, Desk, Stopped, open_meter, open_run
+from tasks.script import Order
+
+ANNOUNCE: ContextVar[Callable[[BatchResult], None]] = ContextVar("announce")
+"""Set by whoever starts a batch in this process and wants to hear of each episode at its end."""
 
 
-@flow(name="nightly-batch", persist_result=False)
+@flow(name="nightly-batch", persist_result=False, **NOTIFIED)
 async def make_batch(
     folder: str,
     profile: str = "cpu",
@@ -21,26 +34,122 @@ async def make_batch(
     limit: int = 0,
     jobs: int = 2,
     options: dict[str, Any] | None = None,
+    lexicon: str = "",
+    music_file: str = "",
+    avatar_image: str = "",
+    cost_per_hour: float | None = None,
 ) -> tuple[BatchResult, ...]:
-    """Make the episode of every script in `folder`, at most `jobs` at once and `limit` in all (0:
-    all).
+    """Make the episodes that `folder` means: a folder of scripts, a pattern, or a `.json` list.
 
-    An episode that fails does not stop the others. What has not changed is answered from the store.
-    Raises `BatchError` at the end, naming what failed and why.
+    At most `jobs` are made at once and `limit` in all (0: all). An episode that fails does not stop
+    the others; one whose package stands unchanged is left alone, and of the rest only the stages
+    run whose inputs have changed. `cost_per_hour` is the price of this machine. Raises `BatchError`
+    at the end, naming what failed and why.
     """
-    scripts = await asyncio.to_thread(find_scripts, folder, limit)
-    places = asyncio.Semaphore(jobs)
+    shared = BatchItem(
+        script="",
+        profile=profile,
+        options=options or {},
+        lexicon=lexicon,
+        music_file=music_file,
+        avatar_image=avatar_image,
+    )
+    items = await asyncio.to_thread(plan_batch, folder, shared, limit)
+    gpu = settle(load_profile(profile), Header(), options or {}).gpu
+    desk = DESK.get(Desk())
+    places = asyncio.Semaphore(max(1, jobs))
+    ended: list[BatchResult] = []
 
-    async def one(script: str) -> BatchResult:
+    async def one(item: BatchItem) -> BatchResult:
         async with places:
-            try:
-                episode = await make_episode(
-                    script=script, profile=profile, out_dir=out_dir, options=options
-                )
-            except StudioError as error:
-                return BatchResult(script=script, why=str(error))
-            return BatchResult(script=script, folder=episode.folder, duration_s=episode.duration_s)
+            # The bars of a batch count episodes; those of its stages would be of several at once.
+            DESK.set(Desk(stop=desk.stop))
+            result = await _made(item, out_dir)
+        ended.append(result)
+        desk.report("episodes", len(ended), len(items))
+        ANNOUNCE.get(_nobody)(result)
+        return result
 
-    results = tuple(await asyncio.gather(*(one(script) for script in scripts)))
-    await report_batch(results)
+    desk.report("episodes", 0, len(items))
+    began = time.monotonic()
+    with open_meter(gpu) as meter:
+        METER.set(meter)
+        results = tuple(await asyncio.gather(*(one(item) for item in items)))
+        if desk.stop.is_set():
+            raise Stopped
+        report = report_of(f"Batch of {len(items)}", meter.trace(), meter.uses())
+    figures = figures_of(
+        results,
+        report.uses,
+        wall_s=time.monotonic() - began,
+        cores=report.trace.cpu_count,
+        jobs=jobs,
+        cost_per_hour=cost_per_hour,
+    )
+    await report_batch(results, figures, report, out_dir)
     return results
+
+
+async def _made(item: BatchItem, out_dir: str) -> BatchResult:
+    """Make one episode, unless its package stands; whatever goes wrong is part of the answer."""
+    began = time.monotonic()
+    try:
+        standing = await asyncio.to_thread(_standing, item, out_dir)
+    except StudioError as error:
+        return _failed(item, error, began)
+    except Stopped:
+        return BatchResult(script=item.script, name=item.name, why="stopped")
+    if standing is not None:
+        return _done(item, standing, (), began)
+    state = await make_episode(
+        script=item.script,
+        profile=item.profile,
+        out_dir=out_dir,
+        options=item.options,
+        lexicon=item.lexicon,
+        music_file=item.music_file,
+        avatar_image=item.avatar_image,
+        name=item.name,
+        return_state=True,
+    )
+    # A fault of the studio itself in one episode must not take the others with it either.
+    answer: object = await state.aresult(raise_on_failure=False)
+    if isinstance(answer, Episode):
+        stages = tuple(dict.fromkeys(use.stage for use in answer.uses if use.run))
+        return _done(item, answer, stages, began)
+    return _failed(item, answer, began)
+
+
+def _standing(item: BatchItem, out_dir: str) -> Episode | None:
+    wanted = settle(load_profile(item.profile), Header(), item.options)
+    order = Order(
+        script=item.script,
+        lexicon=item.lexicon,
+        music=item.music_file,
+        portrait=item.avatar_image,
+        background=wanted.picture.background,
+    )
+    with open_run(out_dir, device=wanted.device, gpu=wanted.gpu) as run:
+        return standing_episode(run, order, wanted, item.options, item.name)
+
+
+def _done(item: BatchItem, episode: Episode, made: tuple[str, ...], began: float) -> BatchResult:
+    return BatchResult(
+        script=item.script,
+        name=item.name,
+        folder=episode.folder,
+        duration_s=episode.duration_s,
+        made=made,
+        wall_s=time.monotonic() - began,
+    )
+
+
+def _failed(item: BatchItem, cause: object, began: float) -> BatchResult:
+    kind = "" if isinstance(cause, StudioError) else f"{type(cause).__name__}: "
+    why = f"{kind}{cause}" if str(cause) else type(cause).__name__
+    wall_s = time.monotonic() - began
+    return BatchResult(script=item.script, name=item.name, why=why, wall_s=wall_s)
+
+
+def _nobody(_result: BatchResult) -> None:
+    """Nobody listens."""

@@ -16,6 +16,7 @@ from studio.types import Episode, Header, Rehearsal
 from tasks.avatar import animate
 from tasks.episode import encode, mix_sound, package
 from tasks.music import score
+from tasks.notify import NOTIFIED
 from tasks.package import Brief
 from tasks.report import report_run
 from tasks.run import open_run
@@ -30,7 +31,7 @@ def _name() -> str:
     return str(given.get("name") or Path(str(given.get("script", "episode"))).stem)
 
 
-@flow(name="episode", flow_run_name=_name, persist_result=False)
+@flow(name="episode", flow_run_name=_name, persist_result=False, **NOTIFIED)
 async def make_episode(
     script: str,
     profile: str = "cpu",

@@ -89,7 +89,9 @@ class ShowSpec(Spec):
     enclosure: Literal["audio", "video"] = Field(
         default="audio", description="which file podcast players fetch; the other is offered too"
     )
-    episodes: dict[str, EpisodeNotes] = Field(default={}, description="by the folder's name")
+    episodes: dict[str, EpisodeNotes] = Field(
+        default_factory=dict, description="by the folder's name"
+    )
 
     @model_validator(mode="after")
     def _base_without_slash(self) -> Self:

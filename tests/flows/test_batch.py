@@ -1,0 +1,121 @@
+"""A batch: what fails is told and stops nobody, what stands is left alone, names never clash."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.batch import make_batch
+from flows.publish import publish_site
+from studio.errors import BatchError, ScriptError
+from studio.types import BatchResult
+from tasks.batch import figures_of, read_report
+from tests.tasks.receiver import Receiver, receiving
+
+receiver = pytest.fixture(receiving)
+
+OPTIONS = {"package.audio_only": True, "music.enabled": False, "voice.engine": "tone"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("batch")
+    scripts = place / "scripts"
+    scripts.mkdir()
+    (scripts / "talk.txt").write_text("# One\n\nHello from the first talk.\n")
+    (scripts / "talk.md").write_text("# Two\n\nHello from the second talk, which is longer.\n")
+    (scripts / "bad.txt").write_text("Title: Bad\nAspect: 4:3\n\nHello.\n")
+    (scripts / "worse.txt").write_text("Title: Worse\nVoice: nobody at all\n\nHello.\n")
+    return place
+
+
+def _batch(place: Path, **more: Any) -> list[BatchResult]:
+    arguments: dict[str, Any] = {
+        "folder": str(place / "scripts"),
+        "profile": "draft",
+        "out_dir": str(place / "out"),
+        "options": OPTIONS,
+        "cost_per_hour": 3.6,
+    }
+    with pytest.raises(BatchError, match="2 of 4 failed"):
+        asyncio.run(make_batch(**(arguments | more)))
+    return list(read_report(place / "out")[0])
+
+
+@pytest.fixture(scope="module")
+def first(prefect_server: None, place: Path) -> list[BatchResult]:
+    return _batch(place)
+
+
+def test_failures_are_told_and_the_others_are_made(first: list[BatchResult], place: Path) -> None:
+    told = {result.name: result for result in first}
+    assert set(told) == {"talk.txt", "talk.md", "bad", "worse"}
+    assert "4:3" in told["bad"].why
+    assert "nobody at all" in told["worse"].why
+    folders = {Path(told[name].folder) for name in ("talk.txt", "talk.md")}
+    assert len(folders) == 2
+    titles = {json.loads((f / "manifest.json").read_text())["title"] for f in folders}
+    assert titles == {"One", "Two"}
+    assert {p.name for p in (place / "out").iterdir()} == {
+        "talk-txt",
+        "talk-md",
+        "batch-report.json",
+    }
+
+
+def test_the_figures_are_those_of_what_was_made(first: list[BatchResult], place: Path) -> None:
+    results, figures, data = read_report(place / "out")
+    made = [result for result in results if result.made]
+    assert (figures.made, figures.unchanged, figures.failed) == (2, 0, 2)
+    assert figures.finished_s == pytest.approx(sum(result.duration_s for result in made))
+    # 3.6 an hour is a thousandth a second.
+    cost = figures.wall_s / 1000 / (figures.finished_s / 60)
+    assert figures.cost_per_finished_min == pytest.approx(cost)
+    assert figures.gpu_s_per_finished_min is None
+    assert figures.cpu_s is not None
+    assert figures.cpu_s > 0
+    assert {use["run"] for use in data["stages"] if use["stage"] == "speech"} >= {"talk.txt"}
+
+
+def test_only_what_changed_is_made_again(first: list[BatchResult], place: Path) -> None:
+    media = {p: p.stat().st_mtime_ns for p in (place / "out").rglob("*.mp3")}
+    again = {result.name: result for result in _batch(place)}
+    assert again["talk.txt"].made == again["talk.md"].made == ()
+    assert again["talk.txt"].folder
+    assert {p: p.stat().st_mtime_ns for p in media} == media
+
+    (place / "scripts" / "talk.md").write_text("# Two\n\nSomething else is said now.\n")
+    third = {result.name: result for result in _batch(place, jobs=1)}
+    assert third["talk.txt"].made == ()
+    assert {"speech", "mix", "package"} <= set(third["talk.md"].made)
+
+
+def test_the_site_of_a_batch_is_published_by_its_flow(
+    first: list[BatchResult], place: Path
+) -> None:
+    done = publish_site(str(place / "out"), "https://example.org", str(place / "site"))
+    assert done.episodes == 2
+    assert (place / "site" / "feed.xml").is_file()
+
+
+def test_word_of_a_failed_run_reaches_the_webhook_once(
+    prefect_server: None, receiver: Receiver, tmp_path: Path
+) -> None:
+    with pytest.raises(ScriptError):
+        asyncio.run(make_batch(folder=str(tmp_path / "nothing"), out_dir=str(tmp_path / "out")))
+    ((_, body),) = receiver.heard
+    assert body["event"] == "podcast-studio.nightly-batch.failed"
+    assert "no such folder" in body["message"]
+
+
+def test_nothing_made_costs_nothing_per_minute() -> None:
+    failed = [BatchResult(script="a", why="no")]
+    figures = figures_of(failed, (), wall_s=5.0, cores=2, jobs=1, cost_per_hour=1.0)
+    assert figures.cost_per_finished_min is None
+    assert figures.finished_min_per_hour is None
+    assert figures.cpu_busy_pct is None
+    assert figures.verdict == "Nothing was made."
