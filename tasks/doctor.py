@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
-from typing import get_args
 
-from models.avatar import open_performer
-from models.music import open_composer
-from models.voice import open_voice
-from studio.errors import EngineUnavailable
 from studio.ffmpeg import try_encoder
 from studio.gpu.cards import load_nvml, survey
-from studio.specs import (
-    AvatarEngineName,
-    DeviceSpec,
-    MusicEngineName,
-    MusicSpec,
-    VoiceEngineName,
-    VoiceSpec,
-)
 from studio.store import Store, studio_home
+from tasks.engine_shelf import examine_engines
 
 ENCODERS = (
     "pyav:libx264",
@@ -53,7 +39,7 @@ class Finding:
 
 def examine(environ: Mapping[str, str]) -> tuple[Finding, ...]:
     """Try every engine, every encoder (with one real frame), the cards and the store."""
-    return (*_packages(), *_engines(), *_encoders(), *_cards(environ), _room(environ))
+    return (*_packages(), *_engines(environ), *_encoders(), *_cards(environ), _room(environ))
 
 
 def _packages() -> Iterator[Finding]:
@@ -65,22 +51,11 @@ def _packages() -> Iterator[Finding]:
             yield Finding(what=f"package {name}", works=False, found="not installed", remedy=remedy)
 
 
-def _engines() -> Iterator[Finding]:
-    device = DeviceSpec()
-    for voice in get_args(VoiceEngineName):
-        yield _opens(f"voice {voice}", partial(open_voice, voice, VoiceSpec(), device))
-    for composer in get_args(MusicEngineName):
-        yield _opens(f"music {composer}", partial(open_composer, composer, MusicSpec(), device))
-    for avatar in get_args(AvatarEngineName):
-        yield _opens(f"avatar {avatar}", partial(open_performer, avatar))
-
-
-def _opens(what: str, open_engine: Callable[[], AbstractContextManager[object]]) -> Finding:
-    try:
-        with open_engine():
-            return Finding(what=what, works=True, found="runs here")
-    except EngineUnavailable as error:
-        return Finding(what=what, works=False, found=error.found, remedy=error.remedy)
+def _engines(environ: Mapping[str, str]) -> Iterator[Finding]:
+    for standing in examine_engines(environ):
+        what = f"{standing.family} {standing.name}"
+        found = standing.why or "runs here"
+        yield Finding(what=what, works=standing.runs, found=found, remedy=standing.remedy)
 
 
 def _encoders() -> Iterator[Finding]:
