@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import get_args
@@ -12,7 +12,7 @@ from models.voice import LineSpec, Voice, open_voice
 from models.voice.polish import polish
 from models.voice.take import speak_checked
 from studio.audio import write_flac
-from studio.errors import EngineUnavailable, SettingError
+from studio.errors import EngineUnavailable, SettingError, SpeechError
 from studio.keys import code_version, fingerprint
 from studio.specs import DeviceSpec, MixSpec, VoiceEngineName, VoiceSpec
 from studio.timeline import lay_out
@@ -48,7 +48,8 @@ def speak(
         segments = [s for s in script.segments if s.speaker in speakers]
         perform = partial(_perform, speakers, segments, wanted, rehearsal, voice, seed, run)
         posts = [_post(name, voice, run) for name in names]
-        (info, made), steps = first_that_serves(run, "speech", posts, perform)
+        serve = partial(_or_the_next, names, run.strict, perform)
+        (info, made), steps = first_that_serves(run, "speech", posts, serve)
         fallbacks += steps
         infos.append(info)
         spoken |= made
@@ -91,6 +92,25 @@ def _perform(
     ]
     total = len(script.segments)
     return engine.info, _speak(engine, segments, specs, voice, run=run, total=total)
+
+
+def _or_the_next(
+    names: Sequence[VoiceEngineName],
+    strict: bool,
+    perform: Callable[[Voice], tuple[EngineInfo, dict[int, SpokenLine]]],
+    engine: Voice,
+) -> tuple[EngineInfo, dict[int, SpokenLine]]:
+    """What `perform` makes. A line that an engine fails at is a reason to take the next one for all
+    its lines: a speaker whose voice changes for a line would be heard.
+
+    Raises `EngineUnavailable` naming the line while an alternative is left, else `SpeechError`.
+    """
+    try:
+        return perform(engine)
+    except SpeechError as error:
+        if strict or engine.info.name == names[-1]:
+            raise
+        raise EngineUnavailable(error.where, error.found, error.remedy) from error
 
 
 def _speak(

@@ -86,7 +86,8 @@ def as_portrait(image: NDArray[np.generic]) -> Picture:
     # Video codecs subsample colour by two: an odd last row or column is left out rather than
     # stretched.
     even = rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2]
-    return np.ascontiguousarray(even, dtype=np.uint8)
+    # A copy: torch warns of arrays that it could not write to, and Pillow's are such.
+    return np.array(even, np.uint8, order="C")
 
 
 def the_face(detections: list[Detection]) -> Detection:
