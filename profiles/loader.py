@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from studio.errors import SettingError
+from studio.ffmpeg import parse_encoder
 from studio.gpu.expectations import Expectation, parse_expectation
 from studio.specs import (
     AvatarSpec,
@@ -64,6 +66,13 @@ class Profile(Spec):
                 parse_expectation(f"{stage}.{metric} {bound}")
         return value
 
+    @field_validator("encode")
+    @classmethod
+    def _encoders(cls, value: EncodeSpec) -> EncodeSpec:
+        for name in value.encoder:
+            parse_encoder(name)
+        return value
+
     @property
     def expectations(self) -> tuple[Expectation, ...]:
         """What a run is held to."""
@@ -86,12 +95,12 @@ def load_profile(name: str) -> Profile:
     """
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not path.is_file():
-        known = ", ".join(profile_names())
-        raise SettingError(
-            f"profile {name!r}",
-            "no such profile",
-            f"{_nearest(name, profile_names())}Known: {known}",
-        )
+        if name.endswith(".toml"):
+            raise SettingError(f"profile {name!r}", "no such file", "Check the path")
+        known = f"Known: {', '.join(profile_names())}"
+        near = _nearest(name, profile_names())
+        remedy = known if near == known else f"{near} {known}"
+        raise SettingError(f"profile {name!r}", "no such profile", remedy)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -111,7 +120,7 @@ def settle(profile: Profile, header: Header, overrides: Mapping[str, object]) ->
         _put(data, "picture.aspect", header.aspect, "header 'Aspect'")
     for key, value in overrides.items():
         _put(data, key, value, f"option {key!r}")
-    return _validated(data, "the command line and the script's header")
+    return _validated(data, "the script's header", tuple(overrides))
 
 
 def _put(data: dict[str, Any], key: str, value: object, where: str) -> None:
@@ -160,12 +169,14 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _validated(data: dict[str, Any], where: str) -> Profile:
+def _validated(data: dict[str, Any], where: str, options: tuple[str, ...] = ()) -> Profile:
     try:
         return Profile.model_validate(_without_none(data, Profile))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        given = next((name for name in options if f"{key}.".startswith(f"{name}.")), None)
+        where = f"option {given!r}" if given else where
         if first["type"] == "extra_forbidden":
             model = _model_at(first["loc"][:-1])
             remedy = _nearest(str(first["loc"][-1]), list(model.model_fields))
@@ -174,7 +185,10 @@ def _validated(data: dict[str, Any], where: str) -> Profile:
         if isinstance(cause, SettingError):
             raise SettingError(f"{where}: {cause.where}", cause.found, cause.remedy) from error
         found = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
-        raise SettingError(where, found, "Give a value that is allowed there") from error
+        allowed = re.findall(r"'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
+        match = difflib.get_close_matches(str(first["input"]), allowed, n=1, cutoff=0.5)
+        remedy = f"Did you mean {match[0]!r}?" if match else "Give a value that is allowed there"
+        raise SettingError(where, found, remedy) from error
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
@@ -187,4 +201,4 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 def _nearest(word: str, known: tuple[str, ...] | list[str]) -> str:
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"Did you mean {match[0]!r}? " if match else f"Known: {', '.join(known)}"
+    return f"Did you mean {match[0]!r}?" if match else f"Known: {', '.join(known)}"

@@ -34,11 +34,7 @@ def read_source(path: Path) -> str:
     where = str(path)
     try:
         num_bytes = path.stat().st_size
-        if path.is_dir():
-            raise ScriptError(where, "this is a folder", "Give a script file (.txt or .md)")
-        if num_bytes > MAX_SCRIPT_BYTES:
-            raise _too_long(where, num_bytes)
-        data = path.read_bytes()
+        data = None if path.is_dir() or num_bytes > MAX_SCRIPT_BYTES else path.read_bytes()
     except FileNotFoundError as error:
         raise ScriptError(where, "no such file", "Check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
@@ -46,6 +42,10 @@ def read_source(path: Path) -> str:
         raise ScriptError(
             where, f"cannot be read ({reason})", "Check the path and its rights"
         ) from error
+    if path.is_dir():
+        raise ScriptError(where, "this is a folder", "Give a text file (.txt or .md)")
+    if data is None:
+        raise _too_long(where, num_bytes)
     return decode(data, where)
 
 
@@ -60,7 +60,7 @@ def decode(data: bytes, where: str) -> str:
         even, odd = data[0::2].count(0), data[1::2].count(0)
         if max(even, odd) > _UTF16_SHARE * len(data) / 2 and min(even, odd) * 4 < max(even, odd):
             raise ScriptError(where, "looks like UTF-16 without a byte-order mark", _SAVE_AS)
-        raise ScriptError(where, "binary data, not text", "Give a script as plain text in UTF-8")
+        raise ScriptError(where, "binary data, not text", "Give plain text in UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Profiles: every one loads, headers and options lie over them in order, what is unknown is refused."""
+"""Profiles: each loads, headers and options lie over it in order, the unknown is refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def test_an_option_of_a_part_switched_off_switches_it_on() -> None:
         ({"picture.qualty": "720p"}, "'quality'"),
         ({"pictur.quality": "720p"}, "'picture'"),
         ({"picture.fps": "999"}, "picture.fps"),
-        ({"voice.engine": "espeak"}, "espeak_ng"),
+        ({"voice.engine": "espeak"}, "Did you mean 'espeak_ng'"),
+        ({"picture.fps": "999"}, "^option 'picture.fps'"),
+        ({"encode.encoder": "pyav:x264"}, "pyav:libx264"),
         ({"picture.aspect": "4:3"}, "16:9"),
     ],
 )

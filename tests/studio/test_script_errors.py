@@ -89,3 +89,14 @@ def test_warnings_on_length() -> None:
 def test_warning_for_a_voice_without_a_speaker() -> None:
     warnings = parse_script("Voice: ALCE=x\n\nALICE: Hi.", "s").warnings
     assert any("'ALCE' never speaks" in warning for warning in warnings)
+
+
+def test_a_folder_and_a_file_too_long_are_said_once(tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_bytes(b"words " * 1_000_000)
+    for path, found in ((tmp_path, "this is a folder"), (long, "too long for a script")):
+        with pytest.raises(ScriptError) as caught:
+            read_script(path)
+        assert caught.value.where == str(path)
+        assert caught.value.found.count(path.name) == 0
+        assert found in caught.value.found
