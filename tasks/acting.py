@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Literal, assert_never, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.avatar import LineSound, Role, Sitting, open_actor, open_painter, open_performer
+from models.avatar import (
+    Actor,
+    LineSound,
+    Performer,
+    Role,
+    Sitting,
+    open_actor,
+    open_painter,
+    open_performer,
+)
 from models.avatar.did_api import CloudActor, credits_for
 from models.avatar.portrait import decode_marks, decode_portrait
+from models.needs import NEURAL, avatar_need_gib
 from models.published import avatar_weights_home
 from studio.audio import read_flac
 from studio.errors import EngineUnavailable, NoFaceError
 from studio.keys import code_version, fingerprint
-from studio.specs import AvatarEngineName, AvatarSpec
+from studio.specs import AvatarEngineName, AvatarSpec, DeviceSpec
 from studio.store import Store
 from studio.types import SAMPLE_RATE, AvatarPart, Blob, EngineInfo, SpokenLine
+from tasks.checkpoints import weights_identity
 from tasks.film import IDLE_LINE, record
+from tasks.neural import Post
 from tasks.run import Run, secret
 
 IDLE_S = 2.0
@@ -68,20 +79,14 @@ class Act:
 
 
 @contextmanager
-def open_act(
-    seat: Seat, avatar: AvatarSpec, fps: int, run: Run, engine: AvatarEngineName
-) -> Iterator[Act]:
+def open_actor_for(
+    seat: Seat, avatar: AvatarSpec, run: Run, engine: AvatarEngineName, device: DeviceSpec
+) -> Iterator[Performer | Actor]:
     """The engine for this seat. Raises `EngineUnavailable` when it does not run here."""
     match engine:
         case "viseme" | "still":
             with open_performer(engine) as performer:
-                yield Act(
-                    info=performer.info,
-                    kind="motion",
-                    size_px=(avatar.size_px, avatar.size_px),
-                    identity=performer.info.name,
-                    shoot=partial(_motion, performer.perform, run.store),
-                )
+                yield performer
         case "wav2lip" | "sadtalker" | "did_api":
             role = Role(
                 portrait=_picture(seat, avatar, run.store),
@@ -90,27 +95,69 @@ def open_act(
                 commercial=run.commercial,
             )
             key = secret("did") if engine == "did_api" else ""
-            try:
-                with open_actor(engine, role, run.device, cloud_key=key, pause=run.pause) as actor:
-                    act = Act(
-                        info=actor.info,
-                        kind="frames",
-                        size_px=actor.size_px,
-                        identity=_filmed_identity(engine, seat, avatar),
-                        shoot=lambda sound: record(actor.film(sound), fps, run.store),
-                        made_by=_BOUGHT_BY if engine == "did_api" else _MADE_BY,
-                        seeded=engine == "sadtalker",
+            with ExitStack() as stack:
+                try:
+                    actor = stack.enter_context(
+                        open_actor(engine, role, device, cloud_key=key, pause=run.pause)
                     )
-                    if isinstance(actor, CloudActor):
-                        _tell_cost(actor, act, seat, fps, run)
-                    yield act
-            except NoFaceError as error:
-                if seat.portrait is not None:
-                    raise
-                remedy = "Give it a photograph with --avatar-image"
-                raise EngineUnavailable("avatar", f"{engine}: {error.found}", remedy) from error
+                except NoFaceError as error:
+                    if seat.portrait is not None:
+                        raise
+                    remedy = "Give it a photograph with --avatar-image"
+                    found = f"{engine}: {error.found}"
+                    raise EngineUnavailable("avatar", found, remedy) from error
+                yield actor
         case _:
             assert_never(engine)
+
+
+def post_for(
+    seat: Seat, avatar: AvatarSpec, run: Run, engine: AvatarEngineName
+) -> Post[Performer | Actor]:
+    """The engine as a stage asks for it: a neural one stays warm for this seat's portrait."""
+
+    def open_at(device: DeviceSpec, batch: int) -> AbstractContextManager[Performer | Actor]:
+        told = avatar.model_copy(update={"batch": batch})
+        return open_actor_for(seat, told, run, engine, device)
+
+    neural = engine in NEURAL
+    return Post(
+        name=engine,
+        family="avatar",
+        spec=(_filmed_identity(engine, seat, avatar), run.commercial) if neural else None,
+        open_at=open_at,
+        neural=neural,
+        need_gib=partial(avatar_need_gib, engine, avatar),
+        batch=avatar.batch,
+    )
+
+
+def act_of(engine: Performer | Actor, seat: Seat, avatar: AvatarSpec, fps: int, run: Run) -> Act:
+    """An open engine, ready to act for a seat in this run."""
+    # Engines give their own name.
+    name = cast("AvatarEngineName", engine.info.name)
+    if name in ("viseme", "still"):
+        performer = cast("Performer", engine)
+        return Act(
+            info=performer.info,
+            kind="motion",
+            size_px=(avatar.size_px, avatar.size_px),
+            identity=performer.info.name,
+            shoot=partial(_motion, performer.perform, run.store),
+        )
+    actor = cast("Actor", engine)
+    act = Act(
+        info=actor.info,
+        kind="frames",
+        size_px=actor.size_px,
+        identity=_filmed_identity(name, seat, avatar),
+        shoot=lambda sound: record(actor.film(sound), fps, run.store),
+        made_by=_BOUGHT_BY if name == "did_api" else _MADE_BY,
+        seeded=name == "sadtalker",
+    )
+    if isinstance(actor, CloudActor):
+        _tell_cost(actor, act, seat, fps, run)
+    return act
 
 
 def act_line(act: Act, line: SpokenLine, start: int, fps: int, seed: int, run: Run) -> AvatarPart:
@@ -199,24 +246,6 @@ def _filmed_identity(engine: AvatarEngineName, seat: Seat, avatar: AvatarSpec) -
     folder = Path(avatar.weights_dir).expanduser() if avatar.weights_dir else avatar_weights_home()
     settings = avatar.model_copy(update={"weights_dir": "", "engine": ()})
     return fingerprint(engine, weights_identity(folder), settings, *who)
-
-
-def weights_identity(folder: Path) -> str:
-    """Hex SHA-256 over the checkpoints in a folder: other weights are another output."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in {".pth", ".pt", ".tar", ".safetensors"}:
-            stat = path.stat()
-            digest.update(path.name.encode())
-            digest.update(_hash(path, stat.st_size, stat.st_mtime_ns).encode())
-    return digest.hexdigest()
-
-
-@cache
-def _hash(path: Path, _size: int, _changed_ns: int) -> str:
-    """A file's hash, computed once in a process while the file stays as it is."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _motion(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Literal, cast
@@ -10,7 +10,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from models.avatar import Painter, Sitting, open_painter
+from models.avatar import Actor, Painter, Performer, Sitting, open_painter
 from models.avatar.register import register_of
 from models.avatar.viseme.cast import Register, cast_hosts
 from models.avatar.viseme.portrait import read_portrait
@@ -29,10 +29,11 @@ from studio.types import (
     SpeechTrack,
     SpokenLine,
 )
-from tasks.acting import Seat, act_idle, act_line, open_act
+from tasks.acting import Seat, act_idle, act_line, act_of, post_for
 from tasks.film import Reel
 from tasks.looks import look_of, read_look
-from tasks.run import Run, first_that_works
+from tasks.neural import first_that_serves
+from tasks.run import Run
 from tasks.stage import stage
 
 MOST_SEATS = 4
@@ -44,7 +45,7 @@ MOST_FPS = 30
 
 @stage(
     "avatar",
-    tags=("cpu", "gpu"),
+    tags=("cpu",),
     made_by=("models.avatar", "studio.audio", "tasks.avatar", "tasks.acting", "tasks.film"),
     after=("speech",),
 )
@@ -67,35 +68,55 @@ def animate(
     steps: list[Fallback] = []
     for seat in _seats(rehearsal, speech, avatar, seed, run.store):
         done = sum(len(clip.parts) for clip in clips)
-        with first_that_works(
-            run, "avatar", _engines(seat, avatar), partial(open_act, seat, avatar, fps, run)
-        ) as (act, taken):
-            steps += [step for step in taken if step not in steps]
-            infos[act.info.name] = act.info
-            parts = list(act_idle(act, fps, seed, run))
-            for line, start in zip(speech.lines, speech.starts, strict=True):
-                if line.speaker == seat.speaker:
-                    parts.append(act_line(act, line, start, fps, seed, run))
-                    run.report("avatar", done + len(parts), total + len(clips) + 1)
-            clips.append(
-                AvatarClip(
-                    speaker=seat.speaker,
-                    engine=act.info.name,
-                    look=seat.look,
-                    portrait=seat.portrait,
-                    landmarks=seat.landmarks,
-                    kind=act.kind,
-                    fps=fps,
-                    num_frames=-(-speech.num_samples * fps // SAMPLE_RATE),
-                    width_px=act.size_px[0],
-                    height_px=act.size_px[1],
-                    alpha=True,
-                    seed=seat.seed,
-                    parts=tuple(parts),
-                )
-            )
+        posts = [post_for(seat, avatar, run, engine) for engine in _engines(seat, avatar)]
+        tell = partial(_tell, run, done, total + len(clips) + 1)
+        (clip, info), taken = first_that_serves(
+            run, "avatar", posts, partial(_act, seat, speech, avatar, fps, seed, run, tell)
+        )
+        steps += [step for step in taken if step not in steps]
+        infos[info.name] = info
+        clips.append(clip)
     run.report("avatar", total, total)
     return Presenters(clips=tuple(clips), engines=tuple(infos.values()), fallbacks=tuple(steps))
+
+
+def _act(
+    seat: Seat,
+    speech: SpeechTrack,
+    avatar: AvatarSpec,
+    fps: int,
+    seed: int,
+    run: Run,
+    tell: Callable[[int], None],
+    engine: Performer | Actor,
+) -> tuple[AvatarClip, EngineInfo]:
+    """Everything that one presenter does in an episode. `tell` is told how many parts there are."""
+    act = act_of(engine, seat, avatar, fps, run)
+    parts = list(act_idle(act, fps, seed, run))
+    for line, start in zip(speech.lines, speech.starts, strict=True):
+        if line.speaker == seat.speaker:
+            parts.append(act_line(act, line, start, fps, seed, run))
+            tell(len(parts))
+    clip = AvatarClip(
+        speaker=seat.speaker,
+        engine=act.info.name,
+        look=seat.look,
+        portrait=seat.portrait,
+        landmarks=seat.landmarks,
+        kind=act.kind,
+        fps=fps,
+        num_frames=-(-speech.num_samples * fps // SAMPLE_RATE),
+        width_px=act.size_px[0],
+        height_px=act.size_px[1],
+        alpha=True,
+        seed=seat.seed,
+        parts=tuple(parts),
+    )
+    return clip, act.info
+
+
+def _tell(run: Run, done: int, total: int, parts: int) -> None:
+    run.report("avatar", done + parts, total)
 
 
 def presenter_fps(fps: int) -> int:

@@ -6,25 +6,20 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from prefect.blocks.system import Secret
 
-from studio.errors import EngineUnavailable
 from studio.gpu.meter import Meter
 from studio.gpu.prometheus import exposition, metrics_endpoint
 from studio.gpu.running import Running
 from studio.specs import DeviceSpec, GpuSpec
 from studio.store import Store, studio_home
-from studio.types import Fallback
 from tasks.machine import Machine, machine_for
-
-Engine = TypeVar("Engine")
-Name = TypeVar("Name", bound=str)
 
 Report = Callable[[str, int, int], None]
 """Called with a stage's name, how many of its items are done and how many there are."""
@@ -154,39 +149,8 @@ def secret(service: str) -> str:
     if key := os.environ.get(f"{service.upper()}_API_KEY"):
         return key
     try:
-        return str(Secret.load(f"{service.replace('_', '-')}-api-key", _sync=True).get())
+        # Prefect gives `load` the argument at run time, unseen by its own types.
+        load: Any = Secret.load
+        return str(load(f"{service.replace('_', '-')}-api-key", _sync=True).get())
     except ValueError:
         return ""
-
-
-@contextmanager
-def first_that_works(
-    run: Run,
-    stage: str,
-    names: tuple[Name, ...],
-    open_engine: Callable[[Name], AbstractContextManager[Engine]],
-) -> Iterator[tuple[Engine, tuple[Fallback, ...]]]:
-    """Open the first engine of `names` that runs here, with the steps down that were taken.
-
-    Raises the first engine's own `EngineUnavailable` when the run is strict, the last one's when
-    no alternative is left.
-    """
-    causes: list[EngineUnavailable] = []
-    with ExitStack() as stack:
-        for name in names:
-            try:
-                engine = stack.enter_context(open_engine(name))
-            except EngineUnavailable as error:
-                if run.strict:
-                    raise
-                causes.append(error)
-                continue
-            steps = tuple(
-                Fallback(
-                    stage=stage, wanted=wanted, used=name, why=f"{cause.found}. {cause.remedy}"
-                )
-                for wanted, cause in zip(names, causes, strict=False)
-            )
-            yield engine, steps
-            return
-        raise causes[-1]
