@@ -46,7 +46,10 @@ class Hearing:
         while not self._ended and self._start + len(self._held) < until:
             block = self._read(READ_SAMPLES)
             self._ended = len(block) < READ_SAMPLES
-            mono = block.mean(axis=1) if block.ndim == 2 else block
+            mono = block
+            if block.ndim == 2:
+                # Many times as fast as a mean over so short an axis.
+                mono = block @ np.full(block.shape[1], 1 / block.shape[1], np.float32)
             # Two windows of the largest size stay, so that styles may look at different lengths.
             keep = self._held[-4 * READ_SAMPLES :]
             self._start += len(self._held) - len(keep)

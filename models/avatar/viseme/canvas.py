@@ -149,9 +149,11 @@ class Canvas:
     ) -> Mask:
         """An open line `width` units thick; `taper` scales it: (positions in 0..1, factors)."""
         line = np.asarray(points, np.float64)
-        along = np.gradient(line, axis=0)
-        along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
+        # Only the direction counts: towards the next point less from the one before.
+        ends = np.concatenate([line[:1], line, line[-1:]])
+        along = ends[2:] - ends[:-2]
         across = np.stack([-along[:, 1], along[:, 0]], 1)
+        across /= np.hypot(along[:, 0], along[:, 1])[:, None] + 1e-9
         half = np.full(len(line), width / 2)
         if taper is not None:
             half *= np.interp(np.linspace(0, 1, len(line)), taper[0], taper[1])

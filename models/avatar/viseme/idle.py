@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 _MASK = (1 << 64) - 1
 
@@ -45,6 +46,7 @@ class Pose:
     breath: float
 
 
+@lru_cache(maxsize=4096)
 def chance(seed: int, slot: int, stream: int) -> float:
     """A number in 0..1 that belongs to (seed, slot, stream): SplitMix64 (Steele, Lea and Flood,
     2014), finalised thrice.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import comb
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,18 +43,26 @@ def outline(drawing: str) -> Points:
 def bezier(knots: ArrayLike, num_points: int = 20) -> Points:
     """A Bezier curve of second or third degree by its control points, its start left out."""
     p = np.asarray(knots, np.float64)
-    t = np.linspace(0, 1, num_points + 1)[1:, None]
-    s = 1 - t
-    if len(p) == 3:
-        return np.asarray(s * s * p[0] + 2 * s * t * p[1] + t * t * p[2])
-    return np.asarray(s**3 * p[0] + 3 * s * s * t * p[1] + 3 * s * t * t * p[2] + t**3 * p[3])
+    return np.asarray(_bernstein(len(p), num_points) @ p)
+
+
+@lru_cache
+def _bernstein(num_knots: int, num_points: int) -> Points:
+    """The share of each control point in each point of the curve: (num_points, num_knots)."""
+    t = np.linspace(0, 1, num_points + 1)[1:]
+    degree = num_knots - 1
+    shares = [comb(degree, k) * (1 - t) ** (degree - k) * t**k for k in range(num_knots)]
+    return np.stack(shares, 1)
+
+
+_TURNS = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+_CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)])
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, turn_deg: float = 0.0) -> Points:
     """The outline of an ellipse in 64 points."""
-    t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     c, s = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
-    u, v = rx * np.cos(t), ry * np.sin(t)
+    u, v = rx * _CIRCLE[0], ry * _CIRCLE[1]
     return np.stack([x + u * c - v * s, y + u * s + v * c], 1)
 
 
