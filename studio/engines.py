@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+import psutil
+
 from studio.errors import EngineUnavailable
 from studio.gpu.lease import Lease
 from studio.gpu.ledger import Ledger
@@ -25,6 +27,11 @@ from studio.gpu.running import Running
 from studio.memory_ladder import free_cached_memory, is_out_of_memory
 
 Engine = TypeVar("Engine")
+
+_LEAST_HOST_GIB = 3.0
+"""Below this, idle engines on the CPU leave before another is loaded: room for it (XTTS takes
+2 GiB) and for the encoder.
+"""
 
 _LOOK_S = 0.05
 """How often the pool asks whether somebody waits, while it has idle engines on a card."""
@@ -118,10 +125,14 @@ class EnginePool:
             self._count_user(-1)
             self._put_back(warm, spent=spent)
 
-    def evict_idle(self) -> bool:
-        """Close the least recently used idle engine that holds a lease. Whether there was one."""
+    def evict_idle(self, *, on_card: bool = True) -> bool:
+        """Close the least recently used idle engine that holds a lease (or, off the card, none).
+        Whether there was one.
+        """
         with self._turn:
-            idle = [warm for warm in self._warm if not warm.busy and warm.lease is not None]
+            idle = [
+                warm for warm in self._warm if not warm.busy and (warm.lease is not None) == on_card
+            ]
             if not idle:
                 return False
             oldest = min(idle, key=lambda warm: warm.last_used)
@@ -194,6 +205,8 @@ class EnginePool:
             lease = self._borrow(key, need_gib)
             if lease is not None and running is not None:
                 running.holds(lease)
+            while lease is None and _host_is_short() and self.evict_idle(on_card=False):
+                pass
             device = key.device if lease is None else f"cuda:{lease.card_index}"
             with nullcontext() if running is None else running.phase("load"):
                 context = open_engine(device)
@@ -262,6 +275,10 @@ class EnginePool:
             self._users[me] = self._users.get(me, 0) + step
             if not self._users[me]:
                 del self._users[me]
+
+
+def _host_is_short() -> bool:
+    return bool(psutil.virtual_memory().available < _LEAST_HOST_GIB * 2**30)
 
 
 def _close(warm: _Warm) -> None:
