@@ -58,44 +58,54 @@ def ends(corpus: Corpus) -> Ends:
     )
 
 
-def resident(corpus: Corpus) -> Fetch:
-    """The whole store as tensors of host memory."""
+def resident(corpus: Corpus, round_to: int) -> Fetch:
+    """The whole store as tensors of host memory.
+
+    Clips lie in blocks of `round_to` frames (tokens), the last filled up with zeros: caps are whole
+    blocks, so a batch is gathered block by block, a few large copies in place of many small ones.
+    Everything past a clip's end gathers the block of zeros behind the last clip.
+    """
     tf = tensorflow()
-
     where = ends(corpus)
-    with tf.device("/CPU:0"):
-        # One frame (token) of zeros behind the last: everything past a clip's end gathers it.
-        mel = tf.constant(_closed(corpus.mel.view(bits_type(corpus.spec.mel))))
-        tokens = tf.constant(_closed(corpus.tokens))
-        lengths = None if corpus.durations is None else tf.constant(_closed(corpus.durations))
-        frame, num_frames = tf.constant(where.frame), tf.constant(where.num_frames)
-        token, num_tokens = tf.constant(where.token), tf.constant(where.num_tokens)
+    mel = corpus.mel.view(bits_type(corpus.spec.mel))
+    frames = _blocked(mel, where.frame, where.num_frames, round_to)
+    texts = [_blocked(corpus.tokens, where.token, where.num_tokens, round_to)]
+    if corpus.durations is not None:
+        texts.append(_blocked(corpus.durations, where.token, where.num_tokens, round_to))
 
-    def fetch(clips: Any, frames: Any, symbols: Any) -> Bits:
+    def fetch(clips: Any, cap: Any, symbols: Any) -> Bits:
         row = tf.where(clips < 0, len(corpus), clips)
-        at = _positions(tf.gather(frame, row), tf.gather(num_frames, row), frames, len(corpus.mel))
-        place = _positions(
-            tf.gather(token, row), tf.gather(num_tokens, row), symbols, len(corpus.tokens)
-        )
-        ids = tf.gather(tokens, place)
-        return tf.gather(mel, at), ids, ids if lengths is None else tf.gather(lengths, place)
+        n_mels = corpus.spec.mel.n_mels
+        values = tf.reshape(frames(row, cap), [tf.shape(row)[0], cap, n_mels])
+        ids = [tf.reshape(text(row, symbols), [tf.shape(row)[0], symbols]) for text in texts]
+        return values, ids[0], ids[-1]
 
     return fetch
 
 
-def _closed(flat: NDArray[Any]) -> NDArray[Any]:
-    out = np.empty((len(flat) + 1, *flat.shape[1:]), flat.dtype)
-    out[:-1] = flat
-    out[-1] = 0
-    return out
-
-
-def _positions(start: Any, length: Any, cap: Any, blank: int) -> Any:
+def _blocked(
+    flat: NDArray[Any], start: NDArray[np.int64], length: NDArray[np.int32], round_to: int
+) -> Callable[[Any, Any], Any]:
+    """A gather over clips in whole blocks: rows `(batch,)` and a cap -> `(batch, blocks, ...)`."""
     tf = tensorflow()
+    count = -(-length // round_to)
+    first = np.concatenate([[0], np.cumsum(count[:-1], dtype=np.int64)])
+    blank = int(count.sum())
+    out = np.zeros(((blank + 1) * round_to, *flat.shape[1:]), flat.dtype)
+    for begin, size, block in zip(start.tolist(), length.tolist(), first.tolist(), strict=True):
+        place = block * round_to
+        out[place : place + size] = flat[begin : begin + size]
+    # Indices of 32 bits reach 2^31 blocks: more than any memory holds.
+    with tf.device("/CPU:0"):
+        blocks = tf.constant(out.reshape(blank + 1, -1))
+        firsts, counts = tf.constant(first.astype(np.int32)), tf.constant(count.astype(np.int32))
 
-    step = tf.range(tf.cast(cap, tf.int32))
-    inside = step[None, :] < length[:, None]
-    return tf.where(inside, start[:, None] + tf.cast(step, tf.int64), blank)
+    def gather(row: Any, cap: Any) -> Any:
+        step = tf.range(cap // round_to)[None, :]
+        inside = step < tf.gather(counts, row)[:, None]
+        return tf.gather(blocks, tf.where(inside, tf.gather(firsts, row)[:, None] + step, blank))
+
+    return gather
 
 
 def mapped(corpus: Corpus) -> Fetch:

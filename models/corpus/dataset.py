@@ -24,7 +24,7 @@ from models.corpus import augment, backends
 from models.corpus.cursor import Cursor, require_match, start
 from models.corpus.graph import tensorflow
 from models.corpus.mapped import Corpus
-from models.corpus.plan import Plan, plan
+from models.corpus.plan import Plan, corpus_shapes, plan
 from models.corpus.records import open_records
 from studio.corpus import BatchSpec
 from studio.errors import SettingError
@@ -75,6 +75,7 @@ def dataset(
     require_match(begin, corpus, spec)
     fetch = _fetcher(corpus, spec, records)
     facts = backends.ends(corpus)
+    shapes = corpus_shapes(corpus.num_frames, corpus.num_tokens, spec)
     wanted = tuple(ranks)
 
     # Nothing here is Python control flow on tensors: AutoGraph would only rewrite it and warn.
@@ -89,14 +90,14 @@ def dataset(
                 epoch=int(number),
                 world=world,
                 done=done,
+                shapes=shapes,
             )
             return _flat(made, spec, wanted)
 
         kinds = [tf.int32, tf.int32, tf.float32, tf.int32]
         flat = tf.numpy_function(planned, [epoch], kinds, stateful=False)
-        shapes = [[None, spec.batch_size], [None, 2], [None, spec.batch_size, None]]
-        shapes.append([None, spec.batch_size, 2])
-        for tensor, shape in zip(flat, shapes, strict=True):
+        rows = [None, spec.batch_size]
+        for tensor, shape in zip(flat, (rows, [None, 2], [*rows, None], [*rows, 2]), strict=True):
             tensor.set_shape(shape)
         return tf.data.Dataset.from_tensor_slices(tuple(flat))
 
@@ -153,7 +154,7 @@ def backend_for(corpus: Corpus, spec: BatchSpec) -> Literal["resident", "mapped"
 def _fetcher(corpus: Corpus, spec: BatchSpec, records: Path | None) -> backends.Fetch:
     match backend_for(corpus, spec):
         case "resident":
-            return backends.resident(corpus)
+            return backends.resident(corpus, spec.round_to)
         case "mapped":
             return backends.mapped(corpus)
         case "tfrecord":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,11 +80,13 @@ def log_mel(samples: Floats, spec: MelSpec) -> Floats:
     out = np.empty((spec.frames(len(samples)), spec.n_mels), np.float32)
     for first in range(0, len(out), _BLOCK):
         block = out[first : first + _BLOCK]
-        spectrum = np.fft.rfft(frames[first : first + len(block)] * window)
-        # Real and imaginary parts squared in place: half the time of np.abs.
-        parts = np.ascontiguousarray(spectrum.astype(np.complex64, copy=False)).view(np.float32)
-        parts *= parts
-        magnitude = parts[:, 0::2] + parts[:, 1::2]
+        # OpenCV's transform costs a quarter of numpy's. Packed: Re 0, pairs of Re k and Im k, at
+        # last Re n/2; squared in place, the pairs add up to the power.
+        packed = cv2.dft(frames[first : first + len(block)] * window, flags=cv2.DFT_ROWS)
+        np.multiply(packed, packed, out=packed)
+        magnitude = np.empty((len(block), spec.n_fft // 2 + 1), np.float32)
+        np.add(packed[:, 1:-1:2], packed[:, 2:-1:2], out=magnitude[:, 1:-1])
+        magnitude[:, 0], magnitude[:, -1] = packed[:, 0], packed[:, -1]
         np.sqrt(magnitude, out=magnitude)
         np.matmul(magnitude, weights, out=block)
     np.maximum(out, np.float32(spec.floor), out=out)

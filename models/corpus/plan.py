@@ -74,17 +74,20 @@ def plan(
     epoch: int = 0,
     world: int = 1,
     done: tuple[Stretch, ...] = (),
+    shapes: tuple[Shape, ...] | None = None,
 ) -> Plan:
     """The plan of `epoch` for `world` ranks, after what is `done` of it.
 
     What is done may have been done by another world (elastic training): its clips are left out and
-    the others are planned anew, so that every clip still comes exactly once.
+    the others are planned anew, so that every clip still comes exactly once. `shapes` are those of
+    `corpus_shapes`, for a caller that plans many epochs.
 
     Raises `ValueError` for a negative epoch, an empty world, or a stretch longer than its plan.
     """
     if epoch < 0 or world < 1:
         raise ValueError(f"epoch {epoch} or world {world} is out of range")
-    shapes = corpus_shapes(num_frames, num_tokens, spec)
+    if shapes is None:
+        shapes = corpus_shapes(num_frames, num_tokens, spec)
     caps = tuple(shape.frames for shape in shapes)
     left = np.arange(len(num_frames), dtype=np.int64)
     stretches = done or (Stretch(world=world, batch_size=spec.batch_size, steps=0),)

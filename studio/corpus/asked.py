@@ -27,7 +27,7 @@ class MelSpec(Spec):
     """
 
     sample_rate: int = Field(default=22_050, ge=8_000, le=48_000)
-    n_fft: int = Field(default=1024, ge=64, le=8192, description="a power of two is quickest")
+    n_fft: int = Field(default=1024, ge=64, le=8192, multiple_of=2)
     win_length: int = Field(default=1024, ge=64, le=8192)
     hop_length: int = Field(default=256, ge=16, le=4096)
     n_mels: int = Field(default=80, ge=8, le=256)
