@@ -91,9 +91,9 @@ def draw_mels(rows: Sequence[tuple[str, Floats]], path: Path) -> Path:
 
 
 def _marks(low: float, high: float) -> list[float]:
-    """Values 1, 2 and 5 times a power of ten between two exponents of ten."""
+    """Round multiples of powers of ten between two exponents of ten."""
     powers = range(math.floor(low), math.ceil(high) + 1)
-    values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    values = [digit * 10.0**power for power in powers for digit in (1, 2, 3, 4, 5, 7)]
     return [value for value in values if low <= math.log10(value) <= high]
 
 

@@ -6,6 +6,7 @@ overlap and the slower one sets the pace; without, their times add up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,9 @@ from models.training.slow_stage import Stage, slowest, stages
 
 WORTH = 1.05
 """A smaller predicted gain is not proposed: it would drown in the interval of its measurement."""
+
+_PARALLEL = re.compile(r"(Parallel)?Map(AndBatch)?(V2)?$")
+"""Stages that `parallel_calls` speeds up; a flat map plans and does not."""
 
 _BUFFER = 2
 """Batches between input and step: one being used, one being made."""
@@ -122,7 +126,7 @@ def propose(
             )
         )
     if cores > reading.parallel_calls:
-        share = sum(stage.share for stage in found if "Map" in stage.name)
+        share = sum(stage.share for stage in found if _PARALLEL.match(stage.name))
         faster = input_s * (1.0 - share + share * reading.parallel_calls / cores)
         # Parallel calls keep their results ready, so they overlap with the step of themselves.
         changes.append(
