@@ -135,11 +135,19 @@ class _Reader:
             yield Aside(line_no=line_no, text=" ".join(text.split()), own_line=own_line)
 
     def _read_heading(self, text: str, line_no: int, *, first: bool) -> Iterator[Event]:
-        words: list[Token] = []
+        words: list[str] = []
         others: list[Token] = []
         for token in scan(text):
-            (words if token.kind == "speech" else others).append(token)
-        title = " ".join(" ".join(token.text for token in words).split())
+            bracket = f"[{token.text}]"
+            if token.kind == "speech":
+                words.append(token.text)
+            elif token.kind == "direction" and bracket in text:
+                # A title is read and never spoken: "Season 2 [live]" stays as it stands.
+                words.append(bracket)
+            else:
+                words.append(" ")
+                others.append(token)
+        title = " ".join("".join(words).split())
         yield ParagraphEnd(line_no=line_no)
         if title and first:
             self.title = title

@@ -111,6 +111,7 @@ def test_simple_dialect() -> None:
         ("#Hello there.", "Untitled Podcast"),
         ("Hello.\n# Not the title\nMore.", "Untitled Podcast"),
         ("\n\n# The title [MUSIC: x]\nHello.", "The title"),
+        ("# 100% %{x} [live], 'so' [pause 1s]to say\nHello.", "100% %{x} [live], 'so' to say"),
         ("# One\nTitle: Two\n\nHello.", "Two"),
     ],
 )
