@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows import batch_cli, corpus_cli, engines_cli, gpu_cli, publish_cli
+from flows import batch_cli, corpus_cli, edit_cli, engines_cli, gpu_cli, publish_cli
 from flows.server import apply_settings
 from studio.errors import StudioError
 from studio.store import Store, studio_home
@@ -214,6 +214,7 @@ def serve(
 
 publish_cli.add_to(app)
 batch_cli.add_to(app)
+edit_cli.add_to(app)
 gpu_cli.add_to(app)
 app.add_typer(engines_cli.app, name="engines")
 app.add_typer(corpus_cli.app, name="corpus")
