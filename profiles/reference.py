@@ -1,11 +1,13 @@
 """Every key of a profile as markdown, read from the specs themselves: `docs/profiles.md`.
 
-`python -m profiles.reference` prints it.
+`python -m profiles.reference docs/profiles.md` brings the page up to date.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -14,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from profiles.loader import Profile
+from studio.errors import SettingError
 
 _BOUNDS = {
     annotated_types.Ge: ("ge", ">= {}"),
@@ -106,5 +109,13 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def rewrite(page: Path) -> None:
+    """Put the tables, as they are now, in the place of those on the page."""
+    head, mark, _ = page.read_text(encoding="utf-8").partition("### At the top\n")
+    if not mark:
+        raise SettingError(str(page), "no heading 'At the top'", "Name docs/profiles.md")
+    page.write_text(head + key_tables().rstrip() + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(key_tables())
+    rewrite(Path(sys.argv[1]))
