@@ -267,8 +267,8 @@ def main() -> int:
     parser.add_argument("--store")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--block-s", type=float, default=0.4)
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--block-s", type=float, default=0.3)
     asked = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if asked.store:

@@ -55,8 +55,8 @@ async def diagnose_training(
     options: dict[str, Any] | None = None,
     settings: dict[str, str] | None = None,
     profile: str = "cpu",
-    pairs: int = 12,
-    block_s: float = 0.5,
+    pairs: int = 8,
+    block_s: float = 0.4,
 ) -> tuple[Any, dict[str, Any]]:
     """Measure whether the training loop waits for its input, what to change, and what that gains.
 

@@ -50,10 +50,12 @@ def train(
     diagnose: Annotated[
         bool, typer.Option("--diagnose", help="Only measure what the loop waits for.")
     ] = False,
-    pairs: Annotated[int, typer.Option(min=5, max=200, help="Of blocks, for --diagnose.")] = 12,
+    pairs: Annotated[
+        int, typer.Option(min=5, max=200, help="Of blocks, at first, for --diagnose.")
+    ] = 8,
     block_s: Annotated[
         float, typer.Option(min=0.05, max=30.0, help="Seconds of a block, for --diagnose.")
-    ] = 0.5,
+    ] = 0.4,
     progress: Annotated[bool, typer.Option("--progress/--no-progress")] = True,
 ) -> None:
     """Train a text-to-mel model on a prepared corpus, or find out what holds the training up."""

@@ -53,7 +53,7 @@ def result_rows(result: TrainingResult) -> list[dict[str, str]]:
 def sentence_of(verdict: Verdict) -> str:
     """A verdict in one sentence."""
     spread = (
-        f"{verdict.headroom:.2f} (95 % interval {verdict.low:.2f} to {verdict.high:.2f}, "
+        f"{verdict.headroom:.2f} (interval {verdict.low:.2f} to {verdict.high:.2f}, "
         f"{verdict.num_pairs} pairs)"
     )
     match verdict.bound:

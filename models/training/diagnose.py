@@ -17,9 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.training.verdict import Verdict, judge
+from models.training.verdict import HEADROOM_LIMIT, Verdict, judge
 
 Parts = Sequence[dict[str, Any]]
+
+LOOKS = (1, 2, 4)
+"""Pairs at each look, as multiples of the first."""
 
 _LEAD_STEPS = 2
 """Untimed steps after draining: the first waits for a whole batch, the second may for a part."""
@@ -60,51 +63,96 @@ class Measurement:
 
 
 def measure(
-    loop: Loop, *, pairs: int = 12, block_s: float = 0.5, limit: float = 1.10, seed: int = 0
+    loop: Loop,
+    *,
+    pairs: int = 8,
+    block_s: float = 0.4,
+    limit: float = HEADROOM_LIMIT,
+    seed: int = 0,
 ) -> Measurement:
     """Measure a loop that is warm: all shapes traced, nothing compiled any more.
 
     Args:
         loop: the loop.
-        pairs: A/B pairs; at least `verdict.MIN_PAIRS`.
+        pairs: A/B pairs of the first look; at least `verdict.MIN_PAIRS`. A look that decides
+            nothing is followed by another with twice the pairs, up to four times.
         block_s: about how long a block of steps lasts.
         limit: headroom from which it counts as input-bound.
         seed: of the bootstrap.
 
-    The loop's input must not end: the steps it takes are some `3 * pairs * block_s` seconds' worth.
+    The loop's input must not end: the steps it takes are up to some `12 * pairs * block_s` seconds'
+    worth. The verdict's confidence is 95 % over all looks together: each has a third of the 5 %
+    (Bonferroni), or looking again until an interval fits would find what is not there.
     """
     steps = _steps_per_block(loop, block_s)
-    loop_s, held_s, fetch_s = [], [], []
-    held: list[Parts] = []
-    for _ in range(pairs):
-        pause_s = _drain(loop)
-        for _ in range(_LEAD_STEPS):
-            loop.wait(loop.step(loop.fetch()))
-        held = []
-        fetching = 0.0
-        begin = time.perf_counter()
-        result = None
-        for _ in range(steps):
-            before = time.perf_counter()
-            held.append(loop.fetch())
-            fetching += time.perf_counter() - before
-            result = loop.step(held[-1])
-        loop.wait(result)
-        loop_s.append((time.perf_counter() - begin) / steps)
-        fetch_s.append(fetching / steps)
-        time.sleep(pause_s)
-        begin = time.perf_counter()
-        for parts in held:
-            result = loop.step(parts)
-        loop.wait(result)
-        held_s.append((time.perf_counter() - begin) / steps)
+    blocks: list[_Pair] = []
+    for look in LOOKS:
+        while len(blocks) < pairs * look:
+            blocks.append(_pair(loop, steps))
+        verdict = judge(
+            [pair.loop_s for pair in blocks],
+            [pair.held_s for pair in blocks],
+            limit=limit,
+            confidence=1.0 - 0.05 / len(LOOKS),
+            seed=seed,
+        )
+        if verdict.bound != "inconclusive":
+            break
+    fetch_s = sorted(pair.fetch_s for pair in blocks)
     return Measurement(
-        verdict=judge(loop_s, held_s, limit=limit, seed=seed),
-        fetch_s=sorted(fetch_s)[len(fetch_s) // 2],
+        verdict=verdict,
+        fetch_s=fetch_s[len(fetch_s) // 2],
         steps_per_block=steps,
+        padding=_mean([pair.padding for pair in blocks]),
+        transfer_bytes=blocks[-1].transfer_bytes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    """Seconds per step of a pair of blocks, of A's fetching, and what the batches were like."""
+
+    loop_s: float
+    held_s: float
+    fetch_s: float
+    padding: float | None
+    transfer_bytes: int | None
+
+
+def _pair(loop: Loop, steps: int) -> _Pair:
+    """Block A, and block B on the batches that A fetched."""
+    pause_s = _drain(loop)
+    for _ in range(_LEAD_STEPS):
+        loop.wait(loop.step(loop.fetch()))
+    held: list[Parts] = []
+    fetching = 0.0
+    result = None
+    begin = time.perf_counter()
+    for _ in range(steps):
+        before = time.perf_counter()
+        held.append(loop.fetch())
+        fetching += time.perf_counter() - before
+        result = loop.step(held[-1])
+    loop.wait(result)
+    loop_s = time.perf_counter() - begin
+    time.sleep(pause_s)
+    begin = time.perf_counter()
+    for parts in held:
+        result = loop.step(parts)
+    loop.wait(result)
+    held_s = time.perf_counter() - begin
+    return _Pair(
+        loop_s=loop_s / steps,
+        held_s=held_s / steps,
+        fetch_s=fetching / steps,
         padding=padding_of(held),
         transfer_bytes=transfer_of(held),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _steps_per_block(loop: Loop, block_s: float) -> int:

@@ -70,8 +70,8 @@ def diagnose(
     reading: Reading,
     *,
     cores: int,
-    pairs: int = 12,
-    block_s: float = 0.5,
+    pairs: int = 8,
+    block_s: float = 0.4,
     seed: int = 0,
 ) -> Diagnosis:
     """Measure a loop; where its input holds it up, change its reading and measure again.
