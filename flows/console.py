@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from flows.server import warm_server
 from flows.tables import print_summary
 from profiles import Profile, load_profile, settle
-from studio.errors import OutputError
+from studio.errors import OutputError, SettingError
 from studio.types import Episode, Header
 from tasks.run import DESK, Desk, Stopped, open_run
 
@@ -60,6 +60,7 @@ def produce(order: dict[str, Any], output: Path | None, console: Console, *, liv
     What is wrong with the script, its files or the options is said before a server is started.
     """
     told = settle(load_profile(order["profile"]), Header(), order["options"])
+    kind = _kind_wanted(output, audio_only=told.package.audio_only) if output else ""
     board = Board(console, live=live)
     desk = Desk(report=board.report, tell=lambda notice: console.print(escape(notice)))
     DESK.set(desk)
@@ -69,7 +70,7 @@ def produce(order: dict[str, Any], output: Path | None, console: Console, *, liv
     else:
         episode = _make(order, desk, board, console)
     if output is not None:
-        _copy_out(Path(episode.folder) / f"{Path(episode.folder).name}.mp4", output)
+        _copy_out(Path(episode.folder) / f"{Path(episode.folder).name}{kind}", output)
     print_summary(episode, console)
 
 
@@ -122,23 +123,35 @@ def interruptible(desk: Desk, console: Console) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _copy_out(video: Path, output: Path) -> None:
-    """Put a copy of the video where the user wants it, whole or not at all."""
-    target = output / video.name if output.is_dir() else output
-    if not video.is_file():
-        raise OutputError(
-            str(target), "this episode has no video", "Leave out --output or --audio-only"
-        )
+def _kind_wanted(output: Path, *, audio_only: bool) -> str:
+    """The suffix of the file to copy: the output's own; for a folder the video, else the MP3.
+
+    Raises `SettingError` for a kind that this episode will not have.
+    """
+    made = (".mp3", ".m4a") if audio_only else (".mp4", ".mp3", ".m4a")
+    suffix = output.suffix.lower()
+    if output.is_dir() or not suffix:
+        return made[0]
+    if suffix not in made:
+        remedy = f"Name a folder, or a file that ends in {' or '.join(made)}"
+        found = "--audio-only makes no video" if suffix == ".mp4" else f"no {suffix} file is made"
+        raise SettingError(f"--output {output}", found, remedy)
+    return suffix
+
+
+def _copy_out(made: Path, output: Path) -> None:
+    """Put a copy of a file where the user wants it, whole or not at all."""
+    target = output / made.name if output.is_dir() or not output.suffix else output
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=target.suffix, dir=target.parent)
         os.close(handle)
         try:
-            shutil.copyfile(video, name)
+            shutil.copyfile(made, name)
             Path(name).chmod(0o644)
             Path(name).replace(target)
         finally:
             Path(name).unlink(missing_ok=True)
     except OSError as error:
-        remedy = f"The episode is in {video.parent}; copy it from there"
+        remedy = f"The episode is in {made.parent}; copy it from there"
         raise OutputError(str(target), error.strerror or "cannot be written", remedy) from error

@@ -50,6 +50,8 @@ def _run(
         (["--background", "no such.png"], "no such.png"),
         (["--avatar-image", "no such.jpg"], "no such.jpg"),
         (["--lexicon", "no such.txt"], "no such.txt"),
+        (["-o", "talk.mkv"], ".mp4"),
+        (["-o", "talk.mp4", "--audio-only"], ".mp3"),
     ],
 )
 def test_a_bad_option_is_one_line_and_exit_code_2(
