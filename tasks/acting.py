@@ -28,7 +28,7 @@ from models.avatar.portrait import decode_marks, decode_portrait
 from models.needs import NEURAL, avatar_need_gib
 from models.published import avatar_weights_home
 from studio.audio import read_flac
-from studio.errors import EngineUnavailable, NoFaceError
+from studio.errors import EngineUnavailable, NoFaceError, StudioError
 from studio.keys import code_version, fingerprint
 from studio.specs import AvatarEngineName, AvatarSpec, DeviceSpec
 from studio.store import Store
@@ -101,11 +101,7 @@ def open_actor_for(
                         open_actor(engine, role, device, cloud_key=key, pause=run.pause)
                     )
                 except NoFaceError as error:
-                    if seat.portrait is not None:
-                        raise
-                    remedy = "Give it a photograph with --avatar-image"
-                    found = f"{engine}: {error.found}"
-                    raise EngineUnavailable("avatar", found, remedy) from error
+                    raise _faceless(seat, engine, error) from error
                 yield actor
         case _:
             assert_never(engine)
@@ -151,7 +147,7 @@ def act_of(engine: Performer | Actor, seat: Seat, avatar: AvatarSpec, fps: int, 
         kind="frames",
         size_px=actor.size_px,
         identity=_filmed_identity(name, seat, avatar),
-        shoot=lambda sound: record(actor.film(sound), fps, run.store),
+        shoot=partial(_shoot, actor, seat, fps, run.store),
         made_by=_BOUGHT_BY if name == "did_api" else _MADE_BY,
         seeded=name == "sadtalker",
     )
@@ -206,6 +202,24 @@ def act_idle(act: Act, fps: int, seed: int, run: Run) -> tuple[AvatarPart, ...]:
         film = AvatarPart(line=IDLE_LINE, start_frame=0, num_frames=count, data=data)
         part = run.store.remember(key, film)
     return (part,)
+
+
+def _shoot(actor: Actor, seat: Seat, fps: int, store: Store, sound: LineSound) -> tuple[Blob, int]:
+    """Film a line; a service looks for the face only when it gets the first one."""
+    try:
+        return record(actor.film(sound), fps, store)
+    except NoFaceError as error:
+        raise _faceless(seat, actor.info.name, error) from error
+
+
+def _faceless(seat: Seat, engine: str, error: NoFaceError) -> StudioError:
+    """A user's picture without a face is the user's to mend; a drawn host that an engine does not
+    take for a face is a reason to step down.
+    """
+    if seat.portrait is not None:
+        return NoFaceError(error.where, error.found, error.remedy)
+    remedy = "Give it a photograph with --avatar-image"
+    return EngineUnavailable("avatar", f"{engine}: {error.found}", remedy)
 
 
 def _line_key(act: Act, line: SpokenLine, fps: int, seed: int) -> str:

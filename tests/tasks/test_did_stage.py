@@ -111,3 +111,16 @@ def test_a_film_that_fails_leaves_nothing_in_the_store(
     # The film of listening was free; nothing of the line is there.
     assert len([path for path in run.store.media() if path.suffix == ".mkv"]) <= 1
     assert not list((run.store.root / "drafts").iterdir())
+
+
+def test_a_drawn_host_that_the_service_takes_for_no_face_is_drawn(
+    tmp_path: Path, did: DidServer, run: Run
+) -> None:
+    path = tmp_path / "drawn.txt"
+    path.write_text("Hello there.\n", encoding="utf-8")
+    heard = rehearse.fn(Order(script=str(path)), run=run)
+    speech = speak.fn(heard, VoiceSpec(), MixSpec(), 7, run=run)
+    did.troubles, did.words = {"POST /talks": [400]}, {"description": "face not detected"}
+    made = _made((heard, speech), did, run, 7)
+    assert [clip.engine for clip in made.clips] == ["viseme"]
+    assert "face not detected" in made.fallbacks[0].why

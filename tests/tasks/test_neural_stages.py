@@ -271,7 +271,7 @@ def test_presenters_without_weights_step_down_and_say_so(
     made = animate.fn(heard, speech, spec, PictureSpec(fps=12), 7, run=run)
     assert [clip.engine for clip in made.clips] == ["viseme"]
     assert [(step.wanted, step.used) for step in made.fallbacks] == [
-        ("sadtalker", "viseme"),
+        ("sadtalker", "wav2lip"),
         ("wav2lip", "viseme"),
     ]
     assert all("studio engines fetch" in step.why for step in made.fallbacks)
