@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 
 from flows.remembered import episode_key
-from profiles import load_profile, settle
+from profiles import load_profile, settle, shortfall
 from studio.types import Episode, Header, Rehearsal
 from tasks.avatar import animate
 from tasks.episode import encode, mix_sound, package
@@ -65,6 +65,9 @@ async def make_episode(
         strict=wanted.strict,
         commercial=wanted.commercial,
     ) as run:
+        lacks = shortfall(wanted, run.cards)
+        if lacks:
+            run.tell(f"profile {wanted.name}: {lacks}; engines step down where they must")
         await keep_limits(wanted.gpu)
         heard: Rehearsal = await _done(at(run, rehearse).submit(order, run=run))
         told = settle(wanted, heard.script.header, options or {})

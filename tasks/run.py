@@ -14,6 +14,7 @@ from typing import Any
 
 from prefect.blocks.system import Secret
 
+from studio.gpu.cards import Card
 from studio.gpu.meter import Meter
 from studio.gpu.prometheus import exposition, metrics_endpoint
 from studio.gpu.running import Running
@@ -79,6 +80,11 @@ class Run:
         """Wait. Raises `Stopped` as soon as the run is to end."""
         if self.desk.stop.wait(seconds) or self.over.is_set():
             raise Stopped
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The cards that may be used."""
+        return self.machine.found.cards if self.machine is not None else ()
 
     def running(self) -> Running | None:
         """The metered stage that the calling thread works for: it learns of waits and loads."""
