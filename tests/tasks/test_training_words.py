@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from models.training.diagnose import Measurement
+from models.training.remedy import Change, Diagnosis, Reading
+from models.training.slow_stage import Stage
+from models.training.verdict import judge
+from studio.errors import SettingError
+from tasks.training import setting_names, training_spec
+from tasks.training_words import diagnosis_markdown, diagnosis_rows, sentence_of
+
+STAGE = Stage(name="ParallelMapV2", busy_s=0.04, paced_s=0.02, share=0.9, parallelism=2, buffered=0)
+COUNTERS = {"shapes": 8, "retraces": 0, "backend": "resident", "replicas": 1, "batch_size": 32}
+
+
+def _measured(ratio: float) -> Measurement:
+    verdict = judge([0.02 * ratio] * 8, [0.02] * 8)
+    return Measurement(
+        verdict=verdict, fetch_s=0.01, steps_per_block=9, padding=0.08, transfer_bytes=3 * 2**20
+    )
+
+
+def test_an_input_bound_loop_is_told_with_its_stage_and_what_the_change_gained() -> None:
+    change = Change(
+        setting="parallel_calls", value=4, why="90% of it", predicted_gain=2.0, measured_gain=1.8
+    )
+    found = Diagnosis(
+        reading=Reading(parallel_calls=2, prefetch=2),
+        measured=_measured(2.5),
+        stages=(STAGE,),
+        slowest=STAGE,
+        change=change,
+        after=_measured(1.0),
+    )
+    told = diagnosis_markdown(found, COUNTERS)
+    assert "Input-bound" in told
+    assert "2.50" in told
+    assert "ParallelMapV2" in told
+    assert "2.00 predicted, 1.80 measured" in told
+    assert "Compute-bound" in told
+    rows = {row["figure"]: row["value"] for row in diagnosis_rows(found, COUNTERS)}
+    assert rows["verdict"] == "input-bound"
+    assert rows["after: verdict"] == "compute-bound"
+    assert rows["padding"] == "8.0%"
+    assert rows["transfer"] == "3.00 MiB a step"
+    retraced = diagnosis_markdown(replace(found, change=None), {**COUNTERS, "retraces": 3})
+    assert "3 retraces" in retraced
+    assert "No change" in retraced
+
+
+def test_each_verdict_has_its_sentence() -> None:
+    assert sentence_of(_measured(1.0).verdict).startswith("Compute-bound")
+    noisy = judge([0.01, 0.03, 0.01, 0.03, 0.02, 0.025], [0.02] * 6)
+    assert sentence_of(noisy).startswith("Inconclusive")
+
+
+def test_options_reach_the_spec_and_an_unknown_one_is_refused() -> None:
+    spec = training_spec({"fit.num_steps": "50", "batch.batch_size": 4, "model.width": "32"})
+    assert (spec.fit.num_steps, spec.batch.batch_size, spec.model.width) == (50, 4, 32)
+    with pytest.raises(SettingError, match="num_steps"):
+        training_spec({"fit.num_stepz": 1})
+
+
+def test_the_list_of_settings_says_which_are_gone() -> None:
+    told = dict(setting_names())
+    assert told["threads.intra_op"] == ""
+    assert "data.autotune.enabled" in told["data.optimization.autotune"]
