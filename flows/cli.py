@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows import batch_cli, corpus_cli, edit_cli, engines_cli, gpu_cli, publish_cli
+from flows import batch_cli, corpus_cli, edit_cli, engines_cli, gpu_cli, publish_cli, training_cli
 from flows.server import apply_settings
 from studio.errors import StudioError
 from studio.store import Store, studio_home
@@ -47,7 +47,10 @@ InfoText = Annotated[str, typer.Option()]
 def create(
     script: Annotated[Path, typer.Argument(help="The script, a .txt or .md file.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Put a copy of the video here as well.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Put a copy of the video (.mp4) or sound (.mp3, .m4a) here."
+        ),
     ] = None,
     out_dir: Annotated[Path, typer.Option(help="Where the episode's folder is made.")] = Path(
         "out"
@@ -218,6 +221,7 @@ edit_cli.add_to(app)
 gpu_cli.add_to(app)
 app.add_typer(engines_cli.app, name="engines")
 app.add_typer(corpus_cli.app, name="corpus")
+training_cli.add_to(app)
 
 
 def main() -> None:
