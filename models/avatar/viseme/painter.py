@@ -55,6 +55,9 @@ class _Body:
         self._back_now, self._torso_now = self._back, self._torso
         microphone = piece_of(draw_microphone(host.palette.accent, scale))
         self._microphone = (microphone.mirrored(size_px) if mirrored else microphone).ready()
+        # Nothing of it stands above this row: parts move within their own boxes.
+        tops = [piece.top for piece in (self._back, self._torso, self._microphone) if piece]
+        self.first_row = min(tops)
         self._layer = np.zeros((size_px, size_px, 4), np.uint8)
         self.planes: Planes = np.zeros((4, size_px, size_px), np.uint8)
         self._back_at: tuple[float, float] | None = None
@@ -63,15 +66,17 @@ class _Body:
     def move(self, pose: Pose) -> Box | None:
         """Follow a pose; the box in which the planes have changed, None when nothing has."""
         scale, changed = self._scale, None
+        whole = (0, 0, self._size_px, self._size_px)
         sway, lift = pose.yaw * scale, pose.breath * scale
         # Breath grows the body by 0.8 %, seen most at the shoulders, 180 units above the edge.
         torso_at = (_nearest(1.4 * sway), _nearest(0.008 * 180 * lift) / (180 * scale))
         if torso_at != self._torso_at:
+            # The microphone stands still, partly beside the torso: at first all is drawn.
+            changed = whole if self._torso_at is None else self._torso.box
             self._torso_at = torso_at
             self._torso_now = self._torso.shifted(torso_at[0], 0.0, torso_at[1])
             if self._back is not None:
                 self._torso_now = self._torso_now.ready()
-            changed = self._torso.box
         if self._back is not None:
             back_at = (
                 _nearest(-4 * sway + pose.roll * scale),
@@ -133,7 +138,9 @@ class HostPainter:
         if moved is not None:
             x0, y0, x1, y1 = moved
             self._planes[:, y0:y1, x0:x1] = self._body.planes[:, y0:y1, x0:x1]
-        x0, y0, x1, y1 = put_over(self._body.planes, turned, head[:2], into=self._planes)
+        x0, y0, x1, y1 = put_over(
+            self._body.planes, turned, head[:2], self._planes, self._body.first_row
+        )
         if moved is not None:
             x0, y0, x1, y1 = around((x0, y0, x1, y1), moved)
         self.changed = (x0, y0, x1 - x0, y1 - y0)

@@ -75,20 +75,24 @@ def blend(below: Layer, layer: Layer, left: int, top: int, remains: Layer | None
 
 
 def put_over(
-    below: Planes, layer: Layer, corner: tuple[int, int], into: Planes
+    below: Planes, layer: Layer, corner: tuple[int, int], into: Planes, first_row: int = 0
 ) -> tuple[int, int, int, int]:
     """Put a layer over planes, into others of the same size, its corner at (x, y) `corner`; what
-    hangs over is cut. Returns the box that was written: left, top, right, bottom.
+    hangs over is cut. `below` is known to be empty above `first_row`. Returns the box that was
+    written: left, top, right, bottom.
     """
     x0, y0 = max(corner[0], 0), max(corner[1], 0)
     x1 = min(corner[0] + layer.shape[1], below.shape[2])
     y1 = min(corner[1] + layer.shape[0], below.shape[1])
     sources = cv2.split(layer[y0 - corner[1] : y1 - corner[1], x0 - corner[0] : x1 - corner[0]])
-    through = cv2.bitwise_not(sources[3])
+    start = min(max(first_row, y0), y1)
+    through = cv2.bitwise_not(sources[3])[start - y0 :]
     for source, under, target in zip(sources, below, into, strict=True):
-        part = target[y0:y1, x0:x1]
-        cv2.multiply(under[y0:y1, x0:x1], through, dst=part, scale=1 / 255)
-        cv2.add(part, source, dst=part)
+        target[y0:start, x0:x1] = source[: start - y0]
+        if start < y1:
+            part = target[start:y1, x0:x1]
+            cv2.multiply(under[start:y1, x0:x1], through, dst=part, scale=1 / 255)
+            cv2.add(part, source[start - y0 :], dst=part)
     return (x0, y0, x1, y1)
 
 
