@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,15 @@ import numpy as np
 
 from studio.errors import EncodeError
 from studio.ffmpeg import Trial, first_lines
-from studio.sinks import MOVFLAGS, Job, PlaneArrays, Sink, failure, video_options
+from studio.sinks import (
+    MOVFLAGS,
+    Job,
+    PlaneArrays,
+    Sink,
+    failure,
+    tells_no_room,
+    video_options,
+)
 from studio.specs import EncodeSpec
 from studio.types import SAMPLE_RATE
 
@@ -159,10 +168,10 @@ class _PipeSink:
         status = self._process.returncode
         how = f"killed by signal {-status}" if status is not None and status < 0 else "failed"
         said = first_lines(self._said, 2)
-        number = errno.ENOSPC if "No space left" in self._said else None
-        return failure(
-            self._name, f"ffmpeg {how} at frame {self._sent}" + f": {said}" * bool(said), number
-        )
+        # A limit on file sizes ends a program by a signal.
+        full = status == -signal.SIGXFSZ or tells_no_room(self._said)
+        told = f"ffmpeg {how} at frame {self._sent}" + f": {said}" * bool(said)
+        return failure(self._name, told, errno.ENOSPC if full else None)
 
     def end(self) -> None:
         """Leave no process behind."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ PlaneArrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 MOVFLAGS = "+faststart+negative_cts_offsets"
 """The index before the media, and no edit list for the delay of the B-frames."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota and a limit on file sizes answer."""
 
 AAC_BLOCK = 1024
 """Samples in a frame of AAC-LC."""
@@ -156,10 +160,16 @@ def _nvenc(spec: EncodeSpec) -> dict[str, str]:
     }
 
 
+def tells_no_room(said: str) -> bool:
+    """Whether an encoder's words name a full disk."""
+    return any(os.strerror(number) in said for number in NO_ROOM)
+
+
 def failure(where: str, said: str, number: int | None = None) -> EncodeError | OutputError:
     """The error for what an encoder said."""
-    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in said:
-        return OutputError(where, "no room left", "Free some room, or choose another --out-dir")
+    if number in NO_ROOM or tells_no_room(said):
+        remedy = "Free some room on the disk of STUDIO_HOME, or choose another one there"
+        return OutputError(where, f"no room left ({said})" if said else "no room left", remedy)
     return EncodeError(
         where,
         said or "the encoder stopped",

@@ -252,7 +252,10 @@ def ffmpeg_children(pid: int) -> list[psutil.Process]:
     return [c for c in psutil.Process(pid).children() if "ffmpeg" in c.name()]
 
 
-@pytest.mark.parametrize(("said", "number"), [("No space left on device", None), ("", 28)])
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [("No space left on device", None), ("File too large", None), ("", 28), ("", 27)],
+)
 def test_a_full_disk_is_an_output_error(said: str, number: int | None) -> None:
     assert isinstance(failure("pyav:libx264", said, number), OutputError)
 
