@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
@@ -37,15 +38,21 @@ def load_library() -> None:
     _embed_phonemiser()
 
 
+_TORCHAUDIO = threading.Lock()
+"""Speech and music load side by side, and both begin here."""
+
+
 def load_torchaudio() -> None:
     """Import torchaudio, without its native part where that does not load."""
-    try:
-        import torchaudio
-    except OSError:
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
-            del sys.modules[name]
-        sys.modules.update(_absent_extension())
-        import torchaudio  # noqa: F401
+    with _TORCHAUDIO:
+        try:
+            import torchaudio
+        except OSError:
+            for name in list(sys.modules):
+                if name.split(".")[0] == "torchaudio":
+                    del sys.modules[name]
+            sys.modules.update(_absent_extension())
+            import torchaudio  # noqa: F401
 
 
 def _absent_extension() -> dict[str, ModuleType]:
