@@ -24,7 +24,9 @@ Bits = tuple[Any, Any, Any]
 """Tensors: mel bits `(batch, frames, n_mels)`, tokens and durations `(batch, tokens)` uint16."""
 
 Fetch = Callable[[Any, Any, Any], Bits]
-"""Called with a row of clips `(batch,)`, its frames and its tokens (scalars)."""
+"""Called with rows of the index `(batch,)`, the shape's frames and tokens (scalars). The row
+behind the last clip is the blank one.
+"""
 
 
 def bits_type(spec: MelSpec) -> np.dtype[Any]:
@@ -44,7 +46,7 @@ class Ends:
 
 
 def ends(corpus: Corpus) -> Ends:
-    """The index as gathers need it: clip -1 wraps to the blank row."""
+    """The index as gathers need it; the blank row is the last, so that clip -1 means it too."""
 
     def column(name: str, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:
         return np.append(corpus.rows[name].astype(dtype), np.zeros(1, dtype))
@@ -73,8 +75,7 @@ def resident(corpus: Corpus, round_to: int) -> Fetch:
     if corpus.durations is not None:
         texts.append(_blocked(corpus.durations, where.token, where.num_tokens, round_to))
 
-    def fetch(clips: Any, cap: Any, symbols: Any) -> Bits:
-        row = tf.where(clips < 0, len(corpus), clips)
+    def fetch(row: Any, cap: Any, symbols: Any) -> Bits:
         n_mels = corpus.spec.mel.n_mels
         values = tf.reshape(frames(row, cap), [tf.shape(row)[0], cap, n_mels])
         ids = [tf.reshape(text(row, symbols), [tf.shape(row)[0], symbols]) for text in texts]
@@ -116,10 +117,10 @@ def mapped(corpus: Corpus) -> Fetch:
     mel = corpus.mel.view(bits)
     flat = [corpus.tokens] if corpus.durations is None else [corpus.tokens, corpus.durations]
 
-    def copy(clips: NDArray[np.int32], frames: int, symbols: int) -> list[NDArray[Any]]:
-        out = np.empty((len(clips), frames, mel.shape[1]), bits)
-        texts = [np.zeros((len(clips), symbols), np.uint16) for _ in flat]
-        for row, clip in enumerate(clips):
+    def copy(rows: NDArray[np.int32], frames: int, symbols: int) -> list[NDArray[Any]]:
+        out = np.empty((len(rows), frames, mel.shape[1]), bits)
+        texts = [np.zeros((len(rows), symbols), np.uint16) for _ in flat]
+        for row, clip in enumerate(rows.tolist()):
             begin, count = where.frame[clip], where.num_frames[clip]
             out[row, :count] = mel[begin : begin + count]
             out[row, count:] = 0
@@ -128,9 +129,9 @@ def mapped(corpus: Corpus) -> Fetch:
                 text[row, :count] = source[begin : begin + count]
         return [out, *texts]
 
-    def fetch(clips: Any, frames: Any, symbols: Any) -> Bits:
+    def fetch(row: Any, frames: Any, symbols: Any) -> Bits:
         kinds = [tf.as_dtype(bits), *(tf.uint16 for _ in flat)]
-        moved = tf.numpy_function(copy, [clips, frames, symbols], kinds, stateful=False)
+        moved = tf.numpy_function(copy, [row, frames, symbols], kinds, stateful=False)
         return moved[0], moved[1], moved[-1]
 
     return fetch
@@ -143,15 +144,17 @@ def tfrecord(corpus: Corpus, records: Records) -> Fetch:
     bits, n_mels = bits_type(corpus.spec.mel), corpus.spec.mel.n_mels
     blank = tf.train.Example().SerializeToString()
 
-    def take(clips: NDArray[np.int32]) -> NDArray[np.object_]:
-        return np.array([blank if clip < 0 else records.read(int(clip)) for clip in clips], object)
+    def take(rows: NDArray[np.int32]) -> NDArray[np.object_]:
+        return np.array(
+            [blank if row == len(corpus) else records.read(int(row)) for row in rows], object
+        )
 
     names = ["mel", "tokens"] + ([] if corpus.durations is None else ["durations"])
     features = {name: tf.io.FixedLenFeature([], tf.string, b"") for name in names}
 
-    def fetch(clips: Any, frames: Any, symbols: Any) -> Bits:
-        serialized = tf.numpy_function(take, [clips], tf.string, stateful=False)
-        parsed = tf.io.parse_example(tf.ensure_shape(serialized, clips.shape), features)
+    def fetch(row: Any, frames: Any, symbols: Any) -> Bits:
+        serialized = tf.numpy_function(take, [row], tf.string, stateful=False)
+        parsed = tf.io.parse_example(tf.ensure_shape(serialized, row.shape), features)
         mel = tf.io.decode_raw(
             parsed["mel"], tf.as_dtype(bits), fixed_length=frames * n_mels * bits.itemsize
         )

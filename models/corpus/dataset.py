@@ -24,7 +24,7 @@ from models.corpus import augment, backends
 from models.corpus.cursor import Cursor, require_match, start
 from models.corpus.graph import tensorflow
 from models.corpus.mapped import Corpus
-from models.corpus.plan import Plan, corpus_shapes, plan
+from models.corpus.plan import BLANK, Plan, corpus_shapes, plan
 from models.corpus.records import open_records
 from studio.corpus import BatchSpec
 from studio.errors import SettingError
@@ -76,50 +76,47 @@ def dataset(
     fetch = _fetcher(corpus, spec, records)
     facts = backends.ends(corpus)
     shapes = corpus_shapes(corpus.num_frames, corpus.num_tokens, spec)
-    wanted = tuple(ranks)
+    wanted, augmented = tuple(ranks), spec.augment.active
+    kinds = [tf.int32] * 7 + [tf.float32, tf.int32] * augmented
 
     # Nothing here is Python control flow on tensors: AutoGraph would only rewrite it and warn.
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def steps(epoch: Any) -> Any:
         def planned(number: int) -> list[NDArray[Any]]:
-            done = begin.done if number == begin.epoch else ()
             made = plan(
                 corpus.num_frames,
                 corpus.num_tokens,
                 spec,
                 epoch=int(number),
                 world=world,
-                done=done,
+                done=begin.done if number == begin.epoch else (),
                 shapes=shapes,
             )
-            return _flat(made, spec, wanted)
+            return _flat(made, spec, wanted, facts)
 
-        kinds = [tf.int32, tf.int32, tf.float32, tf.int32]
         flat = tf.numpy_function(planned, [epoch], kinds, stateful=False)
-        rows = [None, spec.batch_size]
-        for tensor, shape in zip(flat, (rows, [None, 2], [*rows, None], [*rows, 2]), strict=True):
-            tensor.set_shape(shape)
+        for index, tensor in enumerate(flat):
+            rows = [None] if index < 2 else [None, spec.batch_size]
+            tensor.set_shape(rows if index < 7 else [*rows, None if index == 7 else 2])
         return tf.data.Dataset.from_tensor_slices(tuple(flat))
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-    def batch(clips: Any, shape: Any, drawn: Any, seeds: Any) -> dict[str, Any]:
-        row = tf.where(clips < 0, len(corpus), clips)
-        num_frames = tf.gather(facts.num_frames, row)
-        bits, tokens, durations = fetch(clips, shape[0], shape[1])
+    def batch(frames: Any, symbols: Any, row: Any, clip: Any, *told: Any) -> dict[str, Any]:
+        num_frames, num_tokens, speaker, *drawn = told
+        bits, tokens, durations = fetch(row, frames, symbols)
         bits.set_shape([spec.batch_size, None, corpus.spec.mel.n_mels])
-        if spec.augment.active:
-            mel = backends.values(bits, corpus.spec.mel, "f32")
-            mel = augment.apply(mel, num_frames, drawn, seeds, spec.augment, corpus.spec.mel)
+        mel = backends.values(bits, corpus.spec.mel, "f32" if augmented else spec.dtype)
+        if augmented:
+            draws, seeds = drawn
+            mel = augment.apply(mel, num_frames, draws, seeds, spec.augment, corpus.spec.mel)
             mel = tf.cast(mel, tf.float16) if spec.dtype == "f16" else mel
-        else:
-            mel = backends.values(bits, corpus.spec.mel, spec.dtype)
         made = {
             "mel": mel,
             "num_frames": num_frames,
             "tokens": tf.cast(tokens, tf.int32),
-            "num_tokens": tf.gather(facts.num_tokens, row),
-            "speaker": tf.gather(facts.speaker, row),
-            "clip": clips,
+            "num_tokens": num_tokens,
+            "speaker": speaker,
+            "clip": clip,
         }
         made["tokens"].set_shape([spec.batch_size, None])
         if corpus.durations is not None:
@@ -164,16 +161,29 @@ def _fetcher(corpus: Corpus, spec: BatchSpec, records: Path | None) -> backends.
             return backends.tfrecord(corpus, open_records(records, corpus))
 
 
-def _flat(made: Plan, spec: BatchSpec, ranks: tuple[int, ...]) -> list[NDArray[Any]]:
-    """A plan as arrays of one entry a batch: clips, shape, draws, seeds of noise."""
+def _flat(
+    made: Plan, spec: BatchSpec, ranks: tuple[int, ...], facts: backends.Ends
+) -> list[NDArray[Any]]:
+    """A plan as arrays of one entry a batch: frames, tokens, rows of the index (the blank row is
+    its last), clips and their facts; with augmentation, draws and seeds of noise.
+
+    Looked up for a whole epoch at once: in the graph each of them would be an operation a batch.
+    """
     clips = np.ascontiguousarray(made.rows[:, ranks, :]).reshape(-1, spec.batch_size)
     table = np.array([(s.frames, s.tokens) for s in made.shapes], np.int32).reshape(-1, 2)
     shapes = np.repeat(table[made.bucket], len(ranks), axis=0)
-    if not spec.augment.active:
-        nothing = np.zeros((len(clips), spec.batch_size, 1), np.float32)
-        return [clips, shapes, nothing, np.zeros((len(clips), spec.batch_size, 2), np.int32)]
-    each = clips.reshape(-1).astype(np.int64)
-    drawn = augment.draws(spec.augment, spec.seed, made.epoch, each)
-    seeds = augment.noise_seeds(spec.seed, made.epoch, each)
-    grid = (len(clips), spec.batch_size, -1)
-    return [clips, shapes, drawn.reshape(grid), seeds.reshape(grid)]
+    flat: list[NDArray[Any]] = [
+        np.ascontiguousarray(shapes[:, 0]),
+        np.ascontiguousarray(shapes[:, 1]),
+        np.where(clips == BLANK, len(facts.num_frames) - 1, clips).astype(np.int32),
+        clips,
+        facts.num_frames[clips],
+        facts.num_tokens[clips],
+        facts.speaker[clips],
+    ]
+    if spec.augment.active:
+        each = clips.reshape(-1).astype(np.int64)
+        drawn = augment.draws(spec.augment, spec.seed, made.epoch, each)
+        seeds = augment.noise_seeds(spec.seed, made.epoch, each)
+        flat += [drawn.reshape(*clips.shape, -1), seeds.reshape(*clips.shape, 2)]
+    return flat
