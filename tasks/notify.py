@@ -86,8 +86,17 @@ def message(flow_name: str, flow_run: FlowRun, state: State[Any]) -> dict[str, A
         "run_id": str(flow_run.id),
         "state": state.type.value,
         "message": (state.message or "")[:_MAX_CHARS],
-        "seconds": round(flow_run.estimated_run_time.total_seconds(), 1),
+        "seconds": _seconds(flow_run, state),
     }
+
+
+def _seconds(flow_run: FlowRun, state: State[Any]) -> float | None:
+    """How long the run took; None when its start is not known. The run's own figure is not yet
+    brought up to date when its hooks run.
+    """
+    if flow_run.start_time is None:
+        return None
+    return round((state.timestamp - flow_run.start_time).total_seconds(), 1)
 
 
 def slack_text(body: Mapping[str, Any]) -> str:

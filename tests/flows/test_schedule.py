@@ -76,7 +76,7 @@ def test_deploy_all_registers_every_deployment_and_the_nightly_runs_are_schedule
             capture_output=True,
         )
     found = httpx.post(f"{url}/deployments/filter", json={}).json()
-    assert {d["name"] for d in found} == {"corpus", "default", "nightly", "training"}
+    assert {d["name"] for d in found} == {"corpus", "default", "nightly", "site", "training"}
     assert all(":" not in d["entrypoint"] for d in found), "module entrypoints only"
 
     deadline = time.monotonic() + 60

@@ -23,7 +23,8 @@ def _flow() -> Flow[Any, Any]:
 
 
 def _run(**more: Any) -> FlowRun:
-    return FlowRun(flow_id=uuid4(), name="talk", estimated_run_time=timedelta(seconds=3), **more)
+    started: Any = FAILED.timestamp - timedelta(seconds=3)
+    return FlowRun(flow_id=uuid4(), name="talk", start_time=started, **more)
 
 
 FAILED: State[Any] = State(
@@ -43,6 +44,7 @@ def test_a_webhook_hears_what_ended_and_how(receiver: Receiver) -> None:
     assert done["event"] == "podcast-studio.episode.completed"
     assert {body["run_id"] for body in (failed, done)} == {str(run.id)}
     assert failed["seconds"] == 3.0
+    assert message("episode", FlowRun(flow_id=uuid4()), DONE)["seconds"] is None
 
 
 def test_slack_hears_one_text_in_which_nothing_is_markup(
