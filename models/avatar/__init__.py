@@ -134,7 +134,7 @@ def open_performer(engine: AvatarEngineName) -> Iterator[Performer]:
     """An engine that makes motion.
 
     Raises:
-        EngineUnavailable: The engine makes no motion, or is not part of this installation.
+        EngineUnavailable: The engine makes frames, not motion.
     """
     match engine:
         case "viseme":
@@ -166,7 +166,7 @@ def open_painter(
             listening.
 
     Raises:
-        EngineUnavailable: The engine stores frames, not motion, or is not installed.
+        EngineUnavailable: The engine stores frames, not motion.
         SettingError: There is no such host or outfit.
     """
     match engine:
@@ -233,6 +233,5 @@ def open_actor(
 
 
 def _absent(engine: str) -> EngineUnavailable:
-    return EngineUnavailable(
-        "avatar", f"the engine {engine!r} is not part of this installation", 'Use "viseme".'
-    )
+    found = f"the engine {engine!r} films: it makes no motion that could be drawn"
+    return EngineUnavailable("avatar", found, "Open it as an actor, or use viseme")
