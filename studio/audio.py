@@ -5,6 +5,7 @@ Arrays are float32 with full scale at ±1: mono `(num_samples,)`, stereo `(num_s
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import soundfile
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from studio.errors import MediaError
+from studio.errors import MediaError, OutputError
 from studio.types import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
@@ -89,11 +90,26 @@ def decode_audio(path: Path, start_s: float = 0.0) -> Iterator[Samples]:
         raise MediaError(str(path), f"cannot be decoded ({error.strerror})", remedy) from error
 
 
-def open_flac(path: Path, num_channels: int) -> soundfile.SoundFile:
-    """A 24-bit FLAC file at `SAMPLE_RATE`, open for writing block by block."""
-    return soundfile.SoundFile(
-        path, "w", SAMPLE_RATE, num_channels, subtype="PCM_24", format="FLAC"
-    )
+_SYSTEM_ERROR = 2
+"""libsndfile's SF_ERR_SYSTEM: a read or write that the operating system refused."""
+
+
+@contextlib.contextmanager
+def open_flac(path: Path, num_channels: int) -> Iterator[soundfile.SoundFile]:
+    """A 24-bit FLAC file at `SAMPLE_RATE`, open for writing block by block.
+
+    Raises `OutputError` where the system stops the writing: libsndfile keeps the reason to itself.
+    """
+    try:
+        with soundfile.SoundFile(
+            path, "w", SAMPLE_RATE, num_channels, subtype="PCM_24", format="FLAC"
+        ) as file:
+            yield file
+    except soundfile.LibsndfileError as error:
+        if error.code != _SYSTEM_ERROR:
+            raise
+        remedy = "Free some room there, or choose another STUDIO_HOME"
+        raise OutputError(str(path.parent), "no room left for sound", remedy) from error
 
 
 def write_flac(path: Path, samples: Samples) -> None:

@@ -59,9 +59,15 @@ class OutputError(StudioError, OSError):
 
 
 class EncodeError(StudioError, RuntimeError):
-    """The encoder failed or was killed."""
+    """No encoder runs here, or what it made is not whole."""
 
     exit_code: ClassVar[int] = 3
+
+
+class EncoderStopped(EncodeError):
+    """An encoder failed or was killed in mid-encode; the same command goes on from there."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class EngineUnavailable(StudioError, RuntimeError):

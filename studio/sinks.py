@@ -19,7 +19,7 @@ from typing import Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.errors import EncodeError, OutputError
+from studio.errors import EncodeError, EncoderStopped, OutputError
 from studio.ffmpeg import Trial
 from studio.specs import EncodeSpec
 from studio.types import Chapter
@@ -170,7 +170,7 @@ def failure(where: str, said: str, number: int | None = None) -> EncodeError | O
     if number in NO_ROOM or tells_no_room(said):
         remedy = "Free some room on the disk of STUDIO_HOME, or choose another one there"
         return OutputError(where, f"no room left ({said})" if said else "no room left", remedy)
-    return EncodeError(
+    return EncoderStopped(
         where,
         said or "the encoder stopped",
         "Run the same command again: all earlier work is kept; `studio doctor` tries encoders",

@@ -7,11 +7,13 @@ only get their title and cover.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mutagen
 import mutagen.id3
 import mutagen.mp4
 
@@ -81,7 +83,8 @@ def write_id3(path: Path, tags: Tags, chapters: Sequence[Chapter]) -> None:
                 sub_frames=[_id3.TIT2(encoding=_UTF8, text=tags.title)],
             )
         )
-    frames.save(path, v1=0, v2_version=4)
+    with _plain_errors():
+        frames.save(path, v1=0, v2_version=4)
 
 
 def write_mpeg4_tags(path: Path, tags: Tags) -> None:
@@ -93,7 +96,20 @@ def write_mpeg4_tags(path: Path, tags: Tags) -> None:
     file["\xa9gen"] = ["Podcast"]
     if tags.cover_jpeg:
         file["covr"] = [_mp4.MP4Cover(tags.cover_jpeg, imageformat=_mp4.MP4Cover.FORMAT_JPEG)]
-    file.save()
+    with _plain_errors():
+        file.save()
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Mutagen wraps what the operating system says (a full disk) in an error of its own."""
+    try:
+        yield
+    except mutagen.MutagenError as error:
+        told = error.args[0] if error.args else None
+        if isinstance(told, OSError):
+            raise told from error
+        raise
 
 
 def capped(chapters: Sequence[Chapter]) -> tuple[Chapter, ...]:

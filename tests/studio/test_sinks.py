@@ -192,6 +192,7 @@ def test_a_killed_ffmpeg_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(EncodeError, match="killed by signal 9") as caught:
         send("ffmpeg:libx264", job, tmp_path / "v.mp4", job.num_frames, kill_at=20)
     assert "all earlier work is kept" in caught.value.remedy
+    assert caught.value.exit_code == 2
     assert not ffmpeg_children(os.getpid())
 
 

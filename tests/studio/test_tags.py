@@ -1,6 +1,12 @@
 """ID3 chapters and covers as players read them."""
 
+import contextlib
+import dataclasses
 import json
+import resource
+import signal
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +16,8 @@ import mutagen.mp4
 import numpy as np
 import pytest
 
+from studio.audio import write_flac
+from studio.errors import OutputError
 from studio.tags import MAX_CHAPTERS, Tags, capped, write_id3, write_mpeg4_tags
 from studio.transcript import transcript_json
 from studio.types import SAMPLE_RATE, Blob, Chapter, SpeechTrack, SpokenLine
@@ -78,6 +86,34 @@ def test_an_m4a_shows_title_and_cover_and_still_plays(tmp_path: Path) -> None:
     assert bytes(file["covr"][0]) == JPEG
     with av.open(str(path)) as container:
         assert sum(frame.samples for frame in container.decode(audio=0)) >= SAMPLE_RATE
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp3", "libmp3lame"), (".m4a", "aac")])
+def test_a_full_disk_is_the_systems_own_error(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = sound(tmp_path / f"a{suffix}", codec)
+    tags = dataclasses.replace(TAGS, cover_jpeg=JPEG * 4000)
+    write = partial(write_id3, chapters=marks(1)) if suffix == ".mp3" else write_mpeg4_tags
+    with small_files(path.stat().st_size + 1000), pytest.raises(OSError, match="too large"):
+        write(path, tags)
+
+
+def test_sound_that_finds_no_room_is_an_output_error(tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).uniform(-1, 1, 48_000).astype(np.float32)
+    with small_files(20_000), pytest.raises(OutputError, match="STUDIO_HOME"):
+        write_flac(tmp_path / "a.flac", noise)
+
+
+@contextlib.contextmanager
+def small_files(limit: int) -> Iterator[None]:
+    """No file may grow beyond `limit` bytes; writing on is an error, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_the_transcript_for_players() -> None:
