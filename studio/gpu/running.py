@@ -64,12 +64,14 @@ class Running:
 
     @contextmanager
     def phase(self, kind: PhaseKind) -> Iterator[None]:
-        """Say what the stage is doing: `with running.phase("load"): ...`."""
+        """Say what the stage is doing: `with running.phase("load"): ...`.
+
+        A block that fails is not counted: a search for weights that are not there is no load that a
+        warm engine would save.
+        """
         start = self._meter.now_ns()
-        try:
-            yield
-        finally:
-            self._phases.append((kind, start, self._meter.now_ns()))
+        yield
+        self._phases.append((kind, start, self._meter.now_ns()))
 
     def holds(self, lease: Lent) -> None:
         """Note that the stage works on the lease's card, and how long it waited for it."""

@@ -137,8 +137,10 @@ def test_without_weights_the_declared_alternative_is_used_and_said(
     heard = rehearse.fn(Order(script=str(_script(tmp_path))), run=run)
     nowhere = str(tmp_path / "no weights")
     voice = VoiceSpec(engine=("coqui_tts", "tone"), weights_dir=nowhere)
-    with machine.pool:
-        track = speak.fn(heard, voice, MixSpec(), 7, run=run)
+    with machine.pool, Meter() as meter:
+        track = speak.fn(heard, voice, MixSpec(), 7, run=replace(run, meter=meter))
+    (span,) = [span for span in meter.trace().spans if span.stage == "speech"]
+    assert span.phases == ()
     (step,) = track.fallbacks
     assert (step.wanted, step.used) == ("coqui_tts", "tone")
     assert step.why
