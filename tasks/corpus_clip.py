@@ -185,16 +185,26 @@ def _read(take: Take, limits: LimitSpec, hashes: Hashes) -> tuple[bytes | None, 
 def _decode(take: Take, data: bytes | None, spec: CorpusSpec) -> NDArray[np.float32]:
     """Mono samples at the spec's rate."""
     if data is not None:
-        lost = _missing_bytes(data)
-        if lost:
-            raise Refused("truncated", f"{lost} bytes fewer than its header says")
+        wave = _wave_of(data)
+        if wave is not None and wave.missing:
+            raise Refused("truncated", f"{wave.missing} bytes fewer than its header says")
+        if wave is not None and wave.plain and wave.sample_rate == spec.mel.sample_rate:
+            # The common case, at a fifth of the cost of a library's file object.
+            held = np.frombuffer(data, "<i2", wave.num_bytes // 2, wave.begin)
+            _check_length(len(held), wave.sample_rate, spec)
+            return held.astype(np.float32) / np.float32(32768.0)
     try:
         with soundfile.SoundFile(take.path if data is None else io.BytesIO(data)) as file:
             first = round((take.start_s or 0.0) * file.samplerate)
             wanted = file.frames - first
             if take.length_s is not None:
                 wanted = round(take.length_s * file.samplerate)
-            _check_header(take, file, wanted, spec)
+            if not take.ours and file.channels != 1:
+                raise Refused("not_mono", f"{file.channels} channels")
+            if not take.ours and file.samplerate != spec.mel.sample_rate:
+                found = f"{file.samplerate} Hz, not {spec.mel.sample_rate} Hz"
+                raise Refused("wrong_rate", found)
+            _check_length(wanted, file.samplerate, spec)
             file.seek(min(first, file.frames))
             samples = file.read(wanted, dtype="float32", always_2d=True)
             rate = file.samplerate
@@ -208,14 +218,10 @@ def _decode(take: Take, data: bytes | None, spec: CorpusSpec) -> NDArray[np.floa
     return np.asarray(mono, np.float32)
 
 
-def _check_header(take: Take, file: soundfile.SoundFile, wanted: int, spec: CorpusSpec) -> None:
-    if not take.ours and file.channels != 1:
-        raise Refused("not_mono", f"{file.channels} channels")
-    if not take.ours and file.samplerate != spec.mel.sample_rate:
-        raise Refused("wrong_rate", f"{file.samplerate} Hz, not {spec.mel.sample_rate} Hz")
-    if wanted <= 0:
+def _check_length(num_samples: int, rate: int, spec: CorpusSpec) -> None:
+    if num_samples <= 0:
         raise Refused("empty_file", "no samples")
-    seconds = wanted / file.samplerate
+    seconds = num_samples / rate
     if seconds > spec.limits.max_s:
         raise Refused("too_long", f"{seconds:.2f} s, {spec.limits.max_s:g} s allowed")
     if seconds < spec.limits.min_s:
@@ -234,15 +240,37 @@ def _measure(samples: NDArray[np.float32], spec: CorpusSpec) -> tuple[float, flo
     return level_db, decibels(peak)
 
 
-def _missing_bytes(data: bytes) -> int:
-    """How many bytes of sound a RIFF WAVE file announces and does not hold; 0 for other kinds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wave:
+    """What the chunks of a RIFF WAVE file say. `missing`: bytes of sound announced and not there;
+    `plain`: one channel of 16-bit PCM, `num_bytes` of it from `begin` on.
+    """
+
+    missing: int
+    plain: bool = False
+    sample_rate: int = 0
+    begin: int = 0
+    num_bytes: int = 0
+
+
+def _wave_of(data: bytes) -> _Wave | None:
+    """The header of a RIFF WAVE file; None for other kinds."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        return 0
-    at = 12
+        return None
+    at, coding, channels, rate, bits = 12, 0, 0, 0, 0
     while at + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, at)
         at += 8
+        if name == b"fmt " and at + 16 <= len(data):
+            coding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, at)
         if name == b"data":
-            return 0 if size == _STREAMED else max(0, size - (len(data) - at))
+            held = len(data) - at if size == _STREAMED else min(size, len(data) - at)
+            return _Wave(
+                missing=0 if size == _STREAMED else size - held,
+                plain=(coding, channels, bits) == (1, 1, 16),
+                sample_rate=rate,
+                begin=at,
+                num_bytes=held - held % 2,
+            )
         at += size + size % 2  # chunks are padded to even lengths
-    return max(0, at - len(data))
+    return _Wave(missing=max(0, at - len(data)))
