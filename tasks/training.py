@@ -87,7 +87,13 @@ def diagnose(
     run.report("diagnose", 0, 1)
     with _cards(run, "diagnose", configured, spec.memory_gib):
         found = diagnose_course(
-            open_store(store), spec, configured, run.out_dir, pairs=pairs, block_s=block_s
+            open_store(store),
+            spec,
+            configured,
+            run.out_dir,
+            pairs=pairs,
+            block_s=block_s,
+            alive=lambda: run.report("diagnose", 0, 1),
         )
     run.report("diagnose", 1, 1)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,11 @@ def diagnose_course(
     *,
     pairs: int,
     block_s: float,
+    alive: Callable[[], None] = lambda: None,
 ) -> tuple[Diagnosis, dict[str, Any]]:
     """Measure the loop of a store and a spec, from the folder's checkpoint if there is one.
+
+    `alive` is called before each fetch and may raise to end the measurement.
 
     Nothing that the measurement trains is kept. Returns the diagnosis and the counters around it:
     traces and retraces, the backend, the replicas, the padding of the plan.
@@ -37,7 +41,7 @@ def diagnose_course(
     def open_loop(reading: Reading) -> Opened:
         changed = batch.model_copy(update=asdict(reading))
         iterator = iter(batches_of(course, configured, changed))
-        return Opened(loop=_loop(course, iterator, reading), iterator=iterator)
+        return Opened(loop=_loop(course, iterator, reading, alive), iterator=iterator)
 
     found = diagnose(
         open_loop,
@@ -57,11 +61,16 @@ def diagnose_course(
     return found, counters
 
 
-def _loop(course: Course, iterator: Any, reading: Reading) -> Loop:
+def _loop(course: Course, iterator: Any, reading: Reading, alive: Callable[[], None]) -> Loop:
     world = course.trainer.replicas
+
+    def fetch() -> list[dict[str, Any]]:
+        alive()
+        return [next(iterator) for _ in range(world)]
+
     ready = reading.prefetch + reading.parallel_calls
     return Loop(
-        fetch=lambda: [next(iterator) for _ in range(world)],
+        fetch=fetch,
         step=course.trainer.step,
         wait=_until_done,
         buffered=-(-ready // world),
