@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.batch_cli import set_options
+from flows.options import set_options
 from flows.server import apply_settings
 from studio.errors import StudioError
 

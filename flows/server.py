@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -144,14 +145,18 @@ def server_environment(home: Path) -> dict[str, str]:
 
 
 def run_server(home: Path, port: int) -> None:
-    """Run `prefect server start` on the loopback interface until Ctrl-C stops it."""
+    """Run `prefect server start` on the loopback interface until Ctrl-C or SIGTERM stops it."""
     address = f"http://127.0.0.1:{port}"
     print(f"Prefect UI: {address}  (Ctrl-C stops it)")
     print(f"In other terminals: export PREFECT_API_URL={address}/api")
     where = ["--host", "127.0.0.1", "--port", str(port)]
     command = [sys.executable, "-m", "prefect", "server", "start", *where]
     with subprocess.Popen(command, env=server_environment(home)) as process:  # noqa: S603 - ours
+        # A service manager's SIGTERM must not leave the server behind.
+        before = signal.signal(signal.SIGTERM, lambda _number, _frame: process.terminate())
         try:
             process.wait()
         except KeyboardInterrupt:
             process.terminate()
+        finally:
+            signal.signal(signal.SIGTERM, before)
