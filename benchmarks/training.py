@@ -20,7 +20,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +163,21 @@ def open_case(case: Case, reading: Reading | None = None) -> Opened:
     return Opened(loop=loop, iterator=iterator)
 
 
-def run_cases(pairs: int, block_s: float) -> list[dict[str, Any]]:
+def scaled(case: Case, scale: float) -> Case:
+    """The case with all its times `scale` times as long, its truth the same."""
+    return replace(
+        case,
+        step_ms=case.step_ms * scale,
+        input_ms=lambda index: case.input_ms(index) * scale,
+        mean_ms=case.mean_ms * scale,
+        early_ms=case.early_ms * scale,
+    )
+
+
+def run_cases(pairs: int, block_s: float, scale: float) -> list[dict[str, Any]]:
     """Every case measured; prints a line for each."""
     rows: list[dict[str, Any]] = []
-    for case in CASES:
+    for case in (scaled(each, scale) for each in CASES):
         opened = open_case(case)
         found = measure(opened.loop, pairs=pairs, block_s=block_s)
         slow = slowest(stages(opened.iterator))
@@ -267,6 +278,7 @@ def main() -> int:
     parser.add_argument("--store")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--scale", type=float, default=1.0, help="of all times of the cases")
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--block-s", type=float, default=0.3)
     asked = parser.parse_args()
@@ -277,7 +289,7 @@ def main() -> int:
     if asked.gain:
         run_gains(asked.pairs, asked.block_s)
         return 0
-    rows = run_cases(asked.pairs, asked.block_s)
+    rows = run_cases(asked.pairs, asked.block_s, asked.scale)
     missed = any(row["wrong"] and not row["grey"] for row in rows)
     return int(missed or sum(row["right"] for row in rows) < 16)
 
