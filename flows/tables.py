@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from profiles import Profile
+from studio.errors import MediaError
 from studio.gpu.device_setup import SettingRow
 from studio.gpu.doctor import DoctorRow
 from studio.gpu.report_rows import UTILISATION_NOTE, card_name, change_sentence, use_rows
@@ -30,7 +31,10 @@ def print_summary(episode: Episode, console: Console) -> None:
         table.add_row(*row.values())
     console.print(table)
     if episode.uses:
-        _print_verdict(read_report(Path(episode.folder) / REPORT), console)
+        try:
+            _print_verdict(read_report(Path(episode.folder) / REPORT), console)
+        except MediaError:
+            console.print("no report: another run has put its episode there since")
     for step in episode.fallbacks:
         found = f"{step.stage}: {step.wanted} -> {step.used}: {step.why}"
         console.print(f"[yellow]fell back[/] {escape(found)}")

@@ -65,7 +65,7 @@ class DeviceSpec(Spec):
 class VoiceSpec(Spec):
     """How the words are spoken."""
 
-    engine: tuple[VoiceEngineName, ...] = ("espeak_ng",)
+    engine: Annotated[tuple[VoiceEngineName, ...], Field(min_length=1)] = ("espeak_ng",)
     voice: str = Field(
         default="", description="empty: a distinct voice per speaker, chosen by the engine"
     )
@@ -92,7 +92,7 @@ class VoiceSpec(Spec):
 class MusicSpec(Spec):
     """How the music is made. A user's file replaces the engine for every cue."""
 
-    engine: tuple[MusicEngineName, ...] = ("arranger",)
+    engine: Annotated[tuple[MusicEngineName, ...], Field(min_length=1)] = ("arranger",)
     enabled: bool = True
     max_piece_s: float = Field(
         default=3600.0, ge=1.0, le=3600.0, description="longer beds repeat whole bars"
@@ -130,7 +130,7 @@ class SadTalkerSpec(Spec):
 class AvatarSpec(Spec):
     """Who presents, and how it is animated."""
 
-    engine: tuple[AvatarEngineName, ...] = ("viseme",)
+    engine: Annotated[tuple[AvatarEngineName, ...], Field(min_length=1)] = ("viseme",)
     enabled: bool = True
     host: str = Field(default="", description="empty: a distinct host per speaker")
     size_px: int = Field(

@@ -58,6 +58,7 @@ def test_an_option_of_a_part_switched_off_switches_it_on() -> None:
         ({"voice.engine": "espeak"}, "Did you mean 'espeak_ng'"),
         ({"picture.fps": "999"}, "^option 'picture.fps'"),
         ({"encode.encoder": "pyav:x264"}, "pyav:libx264"),
+        ({"voice.engine": ""}, "at least 1 item"),
         ({"picture.aspect": "4:3"}, "16:9"),
     ],
 )
