@@ -164,7 +164,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 def _preview(
     order: Order,
     profile: str,
-    options: dict[str, str],
+    options: dict[str, object],
     part: Part,
     target: Path,
     *,

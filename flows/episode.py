@@ -19,7 +19,7 @@ from tasks.music import score
 from tasks.notify import NOTIFIED
 from tasks.package import Brief
 from tasks.report import report_run
-from tasks.run import open_run
+from tasks.run import Run, open_run
 from tasks.script import Order, rehearse, without_music
 from tasks.speech import speak
 from tasks.stage import at
@@ -71,48 +71,43 @@ async def make_episode(
         await keep_limits(wanted.gpu)
         heard: Rehearsal = await _done(at(run, rehearse).submit(order, run=run))
         told = settle(wanted, heard.script.header, options or {})
-        # The file itself is among the assets; its path would make the key depend on the machine.
-        picture = told.picture.model_copy(update={"background": ""})
-        seed = told.seed
-
         if not told.music.enabled:
             heard = without_music(heard)
-        speech = at(run, speak, told.voice.engine).submit(
-            heard, told.voice, told.mix, seed, run=run
-        )
-        music = at(run, score, told.music.engine).submit(
-            heard, told.voice, told.music, told.mix, seed, run=run
-        )
-        sound = at(run, mix_sound).submit(heard, speech, music, told.mix, run=run)
-        video = None
-        seen = None
-        if not told.package.audio_only:
-            seen = at(run, animate, told.avatar.engine).submit(
-                heard, speech, told.avatar, picture, seed, run=run
-            )
-            video = at(run, encode, told.encode.encoder).submit(
-                heard,
-                speech,
-                sound,
-                seen,
-                picture,
-                told.avatar,
-                told.mix,
-                told.encode,
-                seed,
-                run=run,
-            )
-        brief = Brief(package=told.package, mix=told.mix, picture=picture, encode=told.encode)
-        packed = at(run, package).submit(
-            name, heard, speech, music, sound, seen, video, brief, seed, run=run
-        )
-        # In the order of the DAG: a stage behind one that failed never ends, and says nothing.
-        for future in (speech, music, sound, seen, video):
-            if future is not None:
-                await _done(future)
-        episode: Episode = await _done(packed)
+        episode = await _produce(run, heard, told, name)
         episode = await report_run(episode, run, told.expectations)
         return run.store.remember(episode_key(heard, told, name), episode)
+
+
+async def _produce(run: Run, heard: Rehearsal, told: Profile, name: str) -> Episode:
+    """The DAG: speech and music side by side, avatar and mix side by side, encode, package."""
+    seed = told.seed
+    # The file itself is among the assets; its path would make the key depend on the machine.
+    picture = told.picture.model_copy(update={"background": ""})
+    brief = Brief(package=told.package, mix=told.mix, picture=picture, encode=told.encode)
+
+    speech = at(run, speak, told.voice.engine).submit(heard, told.voice, told.mix, seed, run=run)
+    music = at(run, score, told.music.engine).submit(
+        heard, told.voice, told.music, told.mix, seed, run=run
+    )
+    sound = at(run, mix_sound).submit(heard, speech, music, told.mix, run=run)
+    seen, video = None, None
+    if not told.package.audio_only:
+        seen = at(run, animate, told.avatar.engine).submit(
+            heard, speech, told.avatar, picture, seed, run=run
+        )
+        asked = (picture, told.avatar, told.mix, told.encode, seed)
+        video = at(run, encode, told.encode.encoder).submit(
+            heard, speech, sound, seen, *asked, run=run
+        )
+    packed = at(run, package).submit(
+        name, heard, speech, music, sound, seen, video, brief, seed, run=run
+    )
+    # In the order of the DAG: a stage behind one that failed never ends, and says nothing.
+    for future in (speech, music, sound, seen, video):
+        if future is not None:
+            await _done(future)
+    episode: Episode = await _done(packed)
+    return episode
 
 
 async def _done(future: PrefectFuture[Any]) -> Any:
