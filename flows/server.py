@@ -151,7 +151,10 @@ def run_server(home: Path, port: int) -> None:
     print(f"In other terminals: export PREFECT_API_URL={address}/api")
     where = ["--host", "127.0.0.1", "--port", str(port)]
     command = [sys.executable, "-m", "prefect", "server", "start", *where]
-    with subprocess.Popen(command, env=server_environment(home)) as process:  # noqa: S603 - ours
+    environ = server_environment(home)
+    # Prefect makes this folder itself, but not the ones above it.
+    Path(environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen(command, env=environ) as process:  # noqa: S603 - ours
         # A service manager's SIGTERM must not leave the server behind.
         before = signal.signal(signal.SIGTERM, lambda _number, _frame: process.terminate())
         try:
