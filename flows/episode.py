@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 
 from flows.remembered import episode_key
-from profiles import load_profile, settle, shortfall
+from profiles import Profile, load_profile, settle, shortfall
 from studio.types import Episode, Header, Rehearsal
 from tasks.avatar import animate
 from tasks.episode import encode, mix_sound, package
