@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
@@ -140,8 +140,12 @@ def _put(data: dict[str, Any], key: str, value: object, where: str) -> None:
         target, model = target[folder], inner
     if leaf not in model.model_fields:
         raise SettingError(where, "no such key", _nearest(leaf, list(model.model_fields)))
-    if isinstance(value, str) and get_origin(model.model_fields[leaf].annotation) is tuple:
+    annotation = model.model_fields[leaf].annotation
+    if isinstance(value, str) and get_origin(annotation) is tuple:
         value = tuple(part.strip() for part in value.strip("[]").split(",") if part.strip())
+    elif get_origin(annotation) is Literal:
+        # Numbers among allowed words are no text: "1" from the command line means 1.
+        value = {str(word): word for word in get_args(annotation)}.get(str(value), value)
     target[leaf] = value
 
 

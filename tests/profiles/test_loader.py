@@ -42,6 +42,13 @@ def test_text_from_the_command_line_becomes_what_the_key_wants() -> None:
     assert settled.mix.bed_db == -20.5
 
 
+def test_a_number_among_allowed_values_may_come_as_text() -> None:
+    overrides = {"mix.num_channels": "1", "avatar.sadtalker.size_px": "512"}
+    settled = settle(load_profile("cpu"), Header(), overrides)
+    assert settled.mix.num_channels == 1
+    assert settled.avatar.sadtalker.size_px == 512
+
+
 def test_an_option_of_a_part_switched_off_switches_it_on() -> None:
     off = settle(load_profile("cpu"), Header(), {"picture.visualizer": "none"})
     on = settle(off, Header(), {"picture.visualizer.style": "bars"})
