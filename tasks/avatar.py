@@ -47,7 +47,7 @@ MOST_FPS = 30
     "avatar",
     tags=("cpu",),
     made_by=("models.avatar", "studio.audio", "tasks.avatar", "tasks.acting", "tasks.film"),
-    after=("speech",),
+    after=("parse", "speech"),
 )
 def animate(
     rehearsal: Rehearsal,

@@ -35,7 +35,7 @@ _PACKED_BY = ("tasks", "studio", "models.picture", "models.avatar")
     "mix",
     tags=("cpu",),
     made_by=("models.sound", "models.music.fit", "studio.timeline", "studio.audio", "tasks.mix"),
-    after=("speech", "music"),
+    after=("parse", "speech", "music"),
 )
 def mix_sound(
     rehearsal: Rehearsal, speech: SpeechTrack, music: MusicTrack, mix: MixSpec, *, run: Run
@@ -63,7 +63,7 @@ def mix_sound(
         "tasks.encode",
         "tasks.backdrop",
     ),
-    after=("avatar", "mix"),
+    after=("parse", "speech", "music", "avatar", "mix"),
 )
 def encode(
     rehearsal: Rehearsal,
@@ -117,7 +117,7 @@ def encode(
     "package",
     tags=("cpu",),
     made_by=(),
-    after=("encode", "mix"),
+    after=("parse", "speech", "music", "avatar", "mix", "encode"),
     remembered=False,
 )
 def package(

@@ -29,7 +29,12 @@ are shaped to their length. Half a minute more is a dozen bars, made in a second
 _MADE_BY = ("models.music", "studio.audio")
 
 
-@stage("music", tags=("cpu",), made_by=(*_MADE_BY, "studio.timeline", "tasks.music"))
+@stage(
+    "music",
+    tags=("cpu",),
+    made_by=(*_MADE_BY, "studio.timeline", "tasks.music"),
+    after=("parse",),
+)
 def score(
     rehearsal: Rehearsal,
     voice: VoiceSpec,

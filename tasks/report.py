@@ -27,6 +27,7 @@ from studio.gpu.report_rows import escape_markdown, holding_rows, use_rows, verd
 from studio.gpu.run_report import RunReport, report_of
 from studio.gpu.timeline_svg import svg_data_uri, timeline_svg
 from studio.gpu.trace import Trace
+from studio.gpu.usage import UNATTRIBUTED
 from studio.slugs import slug
 from studio.specs import StageName
 from studio.types import Episode, StageUse
@@ -128,7 +129,8 @@ def stage_rows(uses: tuple[StageUse, ...]) -> list[dict[str, str]]:
         for row in ran.get(name) or [{}]:
             cells = {
                 "stage": name,
-                "wall s": row.get("wall s", ""),
+                # What nobody did took no time of its own: its span is the whole run.
+                "wall s": "" if name == UNATTRIBUTED else row.get("wall s", ""),
                 "CPU s": row.get("CPU s", ""),
                 "peak MiB": row.get("peak RSS MiB", ""),
             }

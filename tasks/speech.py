@@ -32,7 +32,12 @@ from tasks.stage import stage
 _MADE_BY = ("models.voice", "studio.audio")
 
 
-@stage("speech", tags=("cpu",), made_by=(*_MADE_BY, "studio.timeline", "tasks.speech"))
+@stage(
+    "speech",
+    tags=("cpu",),
+    made_by=(*_MADE_BY, "studio.timeline", "tasks.speech"),
+    after=("parse",),
+)
 def speak(
     rehearsal: Rehearsal, voice: VoiceSpec, mix: MixSpec, seed: int, *, run: Run
 ) -> SpeechTrack:

@@ -65,8 +65,9 @@ def stage(
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function of values and a `run` a Prefect task called `name`.
 
-    `made_by` names the modules whose source determines the output, `after` the stages it
-    waits for. A stage that is not `remembered` runs each time: it reads what lies elsewhere.
+    `made_by` names the modules whose source determines the output, `after` every stage before
+    it in the DAG: one that was answered from the store leaves no trace for the verdict. A stage
+    that is not `remembered` runs each time: it reads what lies elsewhere.
     """
 
     def key(_: object, parameters: dict[str, Any]) -> str:
