@@ -29,8 +29,9 @@ from models.picture.planes import Planes
 from models.voice import LineSpec, open_voice
 from models.voice.polish import polish
 from studio.audio import write_flac
+from studio.encoders import open_sink
 from studio.ffmpeg import choose_encoder
-from studio.sinks import Job, open_sink
+from studio.sinks import Job
 from studio.specs import DeviceSpec, EncodeSpec, PictureSpec, VoiceSpec
 from studio.store import Store
 from studio.timeline import frame_count

@@ -49,7 +49,7 @@ KILL_TIMEOUT_S = 5.0
 
 @contextlib.contextmanager
 def open_pipe_sink(trial: Trial, spec: EncodeSpec, job: Job, path: Path) -> Iterator[Sink]:
-    """See `studio.sinks.open_sink`."""
+    """See `studio.encoders.open_sink`."""
     words = path.with_suffix(".ffmetadata")
     words.write_text(ffmetadata(job), encoding="utf-8")
     try:

@@ -28,7 +28,7 @@ SOUND_BLOCK = 16_384
 
 @contextlib.contextmanager
 def open_pyav_sink(trial: Trial, spec: EncodeSpec, job: Job, path: Path) -> Iterator[Sink]:
-    """See `studio.sinks.open_sink`."""
+    """See `studio.encoders.open_sink`."""
     options = {"movflags": MOVFLAGS}
     try:
         with av.open(str(path), "w", format="mp4", options=options) as container:

@@ -8,19 +8,16 @@ has no edit list (composition offsets may be negative instead); the sound track'
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import EncodeError, EncoderStopped, OutputError
-from studio.ffmpeg import Trial
 from studio.specs import EncodeSpec
 from studio.types import Chapter
 
@@ -87,26 +84,6 @@ class Sink(Protocol):
     def send(self) -> None:
         """Encode the planes as the next frame."""
         ...
-
-
-@contextlib.contextmanager
-def open_sink(trial: Trial, spec: EncodeSpec, job: Job, path: Path) -> Iterator[Sink]:
-    """An open sink that writes `path`. When the block ends without an error the file is complete:
-    every frame and all of the sound are in it.
-
-    Raises `EncodeError` when the encoder fails or dies, `OutputError` when there is no room.
-    """
-    from studio import pipe_sink, pyav_sink
-
-    match trial.library:
-        case "pyav":
-            opened = pyav_sink.open_pyav_sink(trial, spec, job, path)
-        case "ffmpeg":
-            opened = pipe_sink.open_pipe_sink(trial, spec, job, path)
-        case _:
-            assert_never(trial.library)
-    with opened as sink:
-        yield sink
 
 
 def video_options(encoder: str, spec: EncodeSpec, job: Job) -> dict[str, str]:

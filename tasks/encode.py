@@ -16,9 +16,10 @@ from models.picture.host_layer import Host
 from models.picture.layout import Layout, lay_out
 from models.picture.planes import Planes
 from models.picture.scene import Programme, Scene
+from studio.encoders import open_sink
 from studio.errors import EncodeError
 from studio.ffmpeg import Trial
-from studio.sinks import Job, open_sink
+from studio.sinks import Job
 from studio.specs import EncodeSpec, PictureSpec
 from studio.store import Store
 from studio.timeline import frame_count

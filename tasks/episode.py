@@ -56,6 +56,7 @@ def mix_sound(
         "models.avatar",
         "studio.captions",
         "studio.timeline",
+        "studio.encoders",
         "studio.sinks",
         "studio.pyav_sink",
         "studio.pipe_sink",

@@ -12,10 +12,11 @@ import psutil
 import pytest
 
 from studio.audio import write_flac
+from studio.encoders import open_sink
 from studio.errors import EncodeError, OutputError
 from studio.ffmpeg import Trial, find_ffmpeg, try_encoder
 from studio.pipe_sink import ffmetadata
-from studio.sinks import Job, Sink, failure, h264_level, open_sink, video_options
+from studio.sinks import Job, Sink, failure, h264_level, video_options
 from studio.specs import EncodeSpec
 from studio.types import SAMPLE_RATE, Chapter
 
@@ -223,7 +224,7 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.studio.test_sinks import make_job
 from studio.ffmpeg import try_encoder
-from studio.sinks import open_sink
+from studio.encoders import open_sink
 from studio.specs import EncodeSpec
 folder = Path({folder!r})
 job = make_job(folder, 5.0, 30)

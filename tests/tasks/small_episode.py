@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from studio.audio import write_flac
 from studio.captions import make_captions
+from studio.encoders import open_sink
 from studio.ffmpeg import Trial, try_encoder
 from studio.script import parse_script
-from studio.sinks import Job, open_sink
+from studio.sinks import Job
 from studio.specs import EncodeSpec, MixSpec, PackageSpec, PictureSpec
 from studio.store import Store
 from studio.timeline import chapters, frame_count
