@@ -98,9 +98,8 @@ def main() -> None:
     parser.add_argument("--profile", default="cpu")
     parser.add_argument("options", nargs="*", help="further options of `studio create`, after --")
     told = parser.parse_args()
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {time.strftime('%F')}"
-    )
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {os.cpu_count()} cores, {time.strftime('%F')}")
     print(f"studio create --profile {told.profile} {' '.join(told.options)}\n")
     print(
         "| length | wall s | CPU s | CPU s per minute | peak MiB | again: wall s | again: CPU s |"

@@ -62,7 +62,7 @@ def prepare(
 
     What cannot be used is put aside with its reason, in quarantine.jsonl.
     """
-    options, batches = _pairs(setting, "--set"), _pairs(batch, "--batch")
+    options, batches = pairs_of(setting, "--set"), pairs_of(batch, "--batch")
 
     async def flow() -> None:
         from flows.corpus import make_corpus
@@ -83,22 +83,22 @@ def prepare(
             console.print(f"and {len(report.quarantined) - 10} more in quarantine.jsonl")
         console.print(escape(report.folder), style="bold green", soft_wrap=True)
 
-    _watched(flow, live=progress)
+    watched(flow, live=progress)
 
 
 @app.command()
 def check(store: StoreArgument, batch: Batching = None, progress: Live = True) -> None:
     """Read every byte of a store and hold it against its promises; exit code 3 when it is unfit."""
-    pairs = _pairs(batch, "--batch")
+    chosen = pairs_of(batch, "--batch")
 
     async def flow() -> None:
         from flows.corpus import check_corpus
 
-        checks = await check_corpus(str(store), pairs)
+        checks = await check_corpus(str(store), chosen)
         rows = [{"": "ok", "check": c.name, "measured": c.measured} for c in checks]
         _show("Checks", rows)
 
-    _watched(flow, live=progress)
+    watched(flow, live=progress)
 
 
 @app.command()
@@ -112,9 +112,9 @@ def stats(
     """Print what a store holds and what its batches waste; draw lengths, buckets and levels."""
     from tasks.corpus import draw_figures, figure_rows, store_figures
 
-    pairs = _pairs(batch, "--batch")
-    _show("Corpus", figure_rows(store_figures(str(store), pairs)))
-    for path in draw_figures(str(store), pairs, plots):
+    chosen = pairs_of(batch, "--batch")
+    _show("Corpus", figure_rows(store_figures(str(store), chosen)))
+    for path in draw_figures(str(store), chosen, plots):
         console.print(escape(str(path)), soft_wrap=True)
 
 
@@ -133,10 +133,11 @@ def export(
         shards = await export_corpus(str(store), str(out_dir), shard_mib)
         console.print(f"{len(shards)} shards in {escape(str(out_dir))}")
 
-    _watched(flow, live=progress)
+    watched(flow, live=progress)
 
 
-def _pairs(given: list[str] | None, flag: str) -> dict[str, Any]:
+def pairs_of(given: list[str] | None, flag: str) -> dict[str, Any]:
+    """`KEY=VALUE` options as a mapping of text; `flag` names the option in the error."""
     out: dict[str, Any] = {}
     for pair in given or ():
         key, equals, value = pair.partition("=")
@@ -155,7 +156,7 @@ def _show(title: str, rows: list[dict[str, str]]) -> None:
     console.print(table)
 
 
-def _watched(flow: Callable[[], Awaitable[T]], *, live: bool) -> T:
+def watched(flow: Callable[[], Awaitable[T]], *, live: bool) -> T:
     """Run a flow in this process, with a bar per stage; Ctrl-C lets it stop at its next step."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     apply_settings(os.environ)

@@ -59,11 +59,11 @@ def train(
     progress: Annotated[bool, typer.Option("--progress/--no-progress")] = True,
 ) -> None:
     """Train a text-to-mel model on a prepared corpus, or find out what holds the training up."""
-    from flows.corpus_cli import _pairs, _watched
+    from flows.corpus_cli import pairs_of, watched
 
     if configure and diagnose:
         raise typer.BadParameter("--configure and --diagnose are two commands")
-    options, settings = _pairs(setting, "--set"), _pairs(tensorflow, "--tf")
+    options, settings = pairs_of(setting, "--set"), pairs_of(tensorflow, "--tf")
     if configure:
         _show_settings(settings)
         return
@@ -89,7 +89,7 @@ def train(
         console.print(escape(result.folder), style="bold green", soft_wrap=True)
         return 0
 
-    code = _watched(run, live=progress)
+    code = watched(run, live=progress)
     if code:
         sys.exit(code)
 

@@ -149,7 +149,7 @@ def test_an_item_has_its_people_times_and_a_guid_of_its_own(site: Path, made: Pa
     assert newest.findtext("pubDate") == "Wed, 15 Nov 2023 22:13:20 +0000"
     assert oldest.findtext("pubDate") == "Tue, 14 Nov 2023 22:13:20 +0000"
     assert newest.findtext("guid") != oldest.findtext("guid")
-    assert oldest.findtext("title") == 'Tide: "pools" & 100% %{x} 🌊'
+    assert oldest.findtext("title") == 'Tide: "pools" & 100% [salt] %{x} 🌊'
     people = [person.text for person in oldest.findall("podcast:person", NS)]
     assert people == ["Alice", "BOB"]
     facts = json.loads((made / "tide" / "manifest.json").read_text(encoding="utf-8"))
@@ -171,7 +171,7 @@ def test_pages_are_valid_and_say_everything_as_text(site: Path) -> None:
     assert index.text("h1") == [SHOW["title"]]
     assert len(index.all("article")) == 2
     seen = check_page(site / "episodes" / "tide" / "index.html")
-    assert seen.text("h1") == ['Tide: "pools" & 100% %{x} 🌊']
+    assert seen.text("h1") == ['Tide: "pools" & 100% [salt] %{x} 🌊']
     assert "Second: الماء" in seen.text("h3")
     assert [track["src"] for track in seen.all("track")] == ["tide.vtt"]
     heard = check_page(site / "episodes" / "الماء-1" / "index.html")

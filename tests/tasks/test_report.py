@@ -76,7 +76,9 @@ async def _artifacts() -> dict[str, Any]:
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
-        found = await client.read_artifacts(limit=100)
+        # Oldest first, so that the newest of each key stays: other tests share the server.
+        found = await client.read_artifacts(limit=200)
+        found.sort(key=lambda artifact: str(artifact.created))
         return {artifact.key or "": artifact.data for artifact in found}
 
 

@@ -13,9 +13,10 @@ from models.avatar import LineSound, Sitting, open_painter, open_performer
 from models.avatar.viseme.cast import cast_hosts, find_host
 from models.avatar.viseme.hosts import HOSTS, OUTFITS
 from models.avatar.viseme.idle import Pose
-from models.avatar.viseme.painter import HostPainter, Sprites
+from models.avatar.viseme.painter import HostPainter
 from models.avatar.viseme.phonemes import VISEMES
 from models.avatar.viseme.planes import to_rgb
+from models.avatar.viseme.sprites import Sprites
 from studio.errors import EngineUnavailable, SettingError
 
 STRAIGHT = {

@@ -106,7 +106,7 @@ def test_an_epoch_may_change_its_world_and_still_has_every_clip_once(
     done: tuple[Stretch, ...] = ()
     for ranks, steps in before:
         part = plan(frames, tokens, spec, epoch=4, world=ranks, done=done)
-        seen += part.rows[:steps].ravel().tolist()
+        seen += [row for row in part.rows[:steps].ravel().tolist() if row >= 0]
         if done and done[-1].world == ranks:
             last = Stretch(world=ranks, batch_size=8, steps=done[-1].steps + steps)
             done = (*done[:-1], last)
