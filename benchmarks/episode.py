@@ -74,7 +74,7 @@ def measure(command: list[str], environ: dict[str, str]) -> Figures:
 
 
 def _watch(process: subprocess.Popen[bytes], peak: list[float]) -> None:
-    """Keep the largest sum of resident memory over the tree."""
+    """Keep the largest sum of memory over the tree, pages that processes share counted once."""
     try:
         parent = psutil.Process(process.pid)
         while process.poll() is None:
@@ -82,8 +82,8 @@ def _watch(process: subprocess.Popen[bytes], peak: list[float]) -> None:
             total = 0
             for member in tree:
                 try:
-                    total += member.memory_info().rss
-                except psutil.NoSuchProcess:
+                    total += member.memory_full_info().pss
+                except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
             peak[0] = max(peak[0], total / 2**20)
             time.sleep(0.2)
