@@ -200,6 +200,8 @@ def test_a_batch_adds_its_episodes_up() -> None:
 # Real work made slow on purpose, with only the card imagined.
 
 
+# It keeps a core busy in earnest: beside other tests on two cores the truth is another one.
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", ["cpu_bound", "loading", "input", "between_stages"])
 def test_real_work_made_slow_on_purpose(slow: str) -> None:
     card = FakeCard(gpu=3)
