@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.server import apply_settings
+from flows.options import prepare as prepare_environment
+from flows.options import set_options
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def prepare(
 
     What cannot be used is put aside with its reason, in quarantine.jsonl.
     """
-    options, batches = pairs_of(setting, "--set"), pairs_of(batch, "--batch")
+    options, batches = set_options(setting, "--set"), set_options(batch, "--batch")
 
     async def flow() -> None:
         from flows.corpus import make_corpus
@@ -89,7 +89,7 @@ def prepare(
 @app.command()
 def check(store: StoreArgument, batch: Batching = None, progress: Live = True) -> None:
     """Read every byte of a store and hold it against its promises; exit code 3 when it is unfit."""
-    chosen = pairs_of(batch, "--batch")
+    chosen = set_options(batch, "--batch")
 
     async def flow() -> None:
         from flows.corpus import check_corpus
@@ -112,7 +112,7 @@ def stats(
     """Print what a store holds and what its batches waste; draw lengths, buckets and levels."""
     from tasks.corpus import draw_figures, figure_rows, store_figures
 
-    chosen = pairs_of(batch, "--batch")
+    chosen = set_options(batch, "--batch")
     _show("Corpus", figure_rows(store_figures(str(store), chosen)))
     for path in draw_figures(str(store), chosen, plots):
         console.print(escape(str(path)), soft_wrap=True)
@@ -136,17 +136,6 @@ def export(
     watched(flow, live=progress)
 
 
-def pairs_of(given: list[str] | None, flag: str) -> dict[str, Any]:
-    """`KEY=VALUE` options as a mapping of text; `flag` names the option in the error."""
-    out: dict[str, Any] = {}
-    for pair in given or ():
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint=flag)
-        out[key.strip()] = value.strip()
-    return out
-
-
 def _show(title: str, rows: list[dict[str, str]]) -> None:
     table = Table(title=title, title_justify="left")
     for name in rows[0]:
@@ -158,8 +147,7 @@ def _show(title: str, rows: list[dict[str, str]]) -> None:
 
 def watched(flow: Callable[[], Awaitable[T]], *, live: bool) -> T:
     """Run a flow in this process, with a bar per stage; Ctrl-C lets it stop at its next step."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    apply_settings(os.environ)
+    prepare_environment(verbose=False)
     from prefect.exceptions import TerminationSignal
 
     from flows.console import Board, interruptible

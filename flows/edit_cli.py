@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.options import set_options
+from flows.options import ProfileName, set_options
 from flows.server import apply_settings
 from studio.errors import StudioError
 
@@ -24,7 +24,6 @@ _POLL_S = 0.4
 """A saved script is noticed within this time; a file that still changes is waited for."""
 
 Script = Annotated[Path, typer.Argument(help="The script, a .txt or .md file.")]
-Profile = Annotated[str, typer.Option(help="A profile's name or your own .toml file.")]
 Seconds = Annotated[float, typer.Option(min=0.0, help="About the first so many seconds; 0: all.")]
 Chapter = Annotated[int, typer.Option(min=0, help="Only this chapter, from 1.")]
 AudioOnly = Annotated[bool, typer.Option("--audio-only", help="Only the sound, as FLAC.")]
@@ -44,7 +43,7 @@ def preview(
     seconds: Seconds = 20.0,
     chapter: Chapter = 0,
     audio_only: AudioOnly = False,
-    profile: Profile = "cpu",
+    profile: ProfileName = "cpu",
     lexicon: Lexicon = None,
     music_file: MusicFile = None,
     avatar_image: Portrait = None,
@@ -63,7 +62,7 @@ def say(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="A .wav, .flac, .mp3 or .ogg file.")
     ] = Path("say.wav"),
-    profile: Profile = "cpu",
+    profile: ProfileName = "cpu",
     setting: Setting = None,
 ) -> None:
     """Speak a text into a file, exactly as an episode would."""
@@ -81,7 +80,7 @@ def storyboard(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="By default SCRIPT.storyboard.png.")
     ] = None,
-    profile: Profile = "cpu",
+    profile: ProfileName = "cpu",
     setting: Setting = None,
 ) -> None:
     """Draw what will be said, played and shown, without making any of it."""
@@ -101,7 +100,7 @@ def watch(
     seconds: Seconds = 0.0,
     chapter: Chapter = 0,
     audio_only: AudioOnly = False,
-    profile: Profile = "cpu",
+    profile: ProfileName = "cpu",
     lexicon: Lexicon = None,
     music_file: MusicFile = None,
     avatar_image: Portrait = None,
@@ -164,7 +163,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 def _preview(
     order: Order,
     profile: str,
-    options: dict[str, object],
+    options: dict[str, str],
     part: Part,
     target: Path,
     *,

@@ -42,13 +42,13 @@ def given(**named: object) -> dict[str, object]:
     return {key.replace("__", "."): value for key, value in named.items() if value is not None}
 
 
-def set_options(pairs: list[str] | None) -> dict[str, object]:
-    """`--set KEY=VALUE` as a mapping."""
-    options: dict[str, object] = {}
+def set_options(pairs: list[str] | None, flag: str = "--set") -> dict[str, str]:
+    """`--set KEY=VALUE` as a mapping; `flag` is the option's name, for the error."""
+    options: dict[str, str] = {}
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals:
-            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--set")
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint=flag)
         options[key.strip()] = value.strip()
     return options
 

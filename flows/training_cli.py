@@ -59,11 +59,12 @@ def train(
     progress: Annotated[bool, typer.Option("--progress/--no-progress")] = True,
 ) -> None:
     """Train a text-to-mel model on a prepared corpus, or find out what holds the training up."""
-    from flows.corpus_cli import pairs_of, watched
+    from flows.corpus_cli import watched
+    from flows.options import set_options
 
     if configure and diagnose:
         raise typer.BadParameter("--configure and --diagnose are two commands")
-    options, settings = pairs_of(setting, "--set"), pairs_of(tensorflow, "--tf")
+    options, settings = set_options(setting, "--set"), set_options(tensorflow, "--tf")
     if configure:
         _show_settings(settings)
         return
