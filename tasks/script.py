@@ -66,7 +66,21 @@ def without_music(rehearsal: Rehearsal) -> Rehearsal:
 
 
 def _beside(script: Path, name: str) -> str:
-    return str(script.parent / name) if name else ""
+    """Where a file that the script names lies.
+
+    A script is words, often somebody else's: it reaches what lies in its own folder and below, and
+    nothing more of the machine. A link put there leads wherever its owner wants. Raises
+    `MediaError` for a name that leads out.
+    """
+    if not name:
+        return ""
+    if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise MediaError(
+            f"{script}: {name!r}",
+            "leads out of the script's folder",
+            "Put the file or a link to it beside the script, or name it on the command line",
+        )
+    return str(script.parent / name)
 
 
 def _recording(store: Store, name: str) -> Blob | None:

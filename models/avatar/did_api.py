@@ -180,9 +180,9 @@ class CloudActor:
             url=f"{self._account.address}{path}", headers=headers, body=body, repeatable=repeatable
         )
         try:
-            answer = json.loads(answer_of(request, SERVICE, self._patience))
+            answer = json.loads(self._unsigned(answer_of(request, SERVICE, self._patience)))
         except Refusal as error:
-            words = error.body.decode("utf-8", "replace")
+            words = self._unsigned(error.body)
             if error.code in {401, 402, 403}:
                 found = f"{error}: {_sentence(words)}"
                 remedy = f"Check the key and the account's credits. {REMEDY}"
@@ -191,6 +191,10 @@ class CloudActor:
         except ValueError as error:
             raise AvatarError(SERVICE, "answers no JSON", "Try again later") from error
         return answer if isinstance(answer, dict) else {}
+
+    def _unsigned(self, words: bytes) -> str:
+        """What the service says, without the key: refusals repeat it, and errors are logged."""
+        return words.decode("utf-8", "replace").replace(self._account.key, "(the key)")
 
 
 def resampled(

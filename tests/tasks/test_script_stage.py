@@ -50,6 +50,31 @@ def test_the_users_files_are_taken_into_the_store_and_left_where_they_are(
     assert {p: p.read_bytes() for p in before} == before
 
 
+@pytest.mark.parametrize("name", ["../theme.flac", "sub/../../theme.flac", "{outside}"])
+@pytest.mark.parametrize(
+    "text",
+    ["[MUSIC: file={name}]\nOne.\n", "Background: {name}\n\nOne.\n", "Avatar: {name}\n\nOne.\n"],
+)
+def test_a_script_reaches_nothing_outside_its_folder(
+    tmp_path: Path, run: Run, text: str, name: str
+) -> None:
+    name = name.format(outside=tmp_path / "theme.flac")
+    text = text.format(name=name)
+    if text.startswith("[MUSIC"):
+        write_flac(tmp_path / "theme.flac", np.full((4800, 2), 0.1, np.float32))
+    else:
+        name, text = name.replace("flac", "png"), text.replace("flac", "png")
+        Image.fromarray(host_picture("nova", 256, 7)).save(tmp_path / "theme.png")
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    with pytest.raises(MediaError, match="leads out of the script's folder"):
+        rehearse.fn(Order(script=_script(folder, text)), run=run)
+    # The owner of the folder may lead there; the script's author may not.
+    (folder / "mine").symlink_to(tmp_path)
+    linked = _script(folder, text.replace(name, f"mine/{Path(name).name}"))
+    assert rehearse.fn(Order(script=linked), run=run).script.segments
+
+
 def test_a_portrait_without_a_face_says_what_to_do(tmp_path: Path, run: Run) -> None:
     Image.new("RGB", (256, 256), "tan").save(tmp_path / "wall.jpg")
     order = Order(script=_script(tmp_path, "Hello.\n"), portrait=str(tmp_path / "wall.jpg"))
