@@ -155,7 +155,7 @@ class CloudActor:
             state = self._ask("GET", f"/talks/{talk}")
             status = state.get("status")
             if status in {"error", "rejected"}:
-                raise _failure(json.dumps(state.get("error") or state))
+                raise _failure(self._unsigned(json.dumps(state.get("error") or state)))
             if status == "done":
                 request = Request(url=str(state.get("result_url", "")))
                 try:
@@ -180,9 +180,9 @@ class CloudActor:
             url=f"{self._account.address}{path}", headers=headers, body=body, repeatable=repeatable
         )
         try:
-            answer = json.loads(self._unsigned(answer_of(request, SERVICE, self._patience)))
+            answer = json.loads(answer_of(request, SERVICE, self._patience))
         except Refusal as error:
-            words = self._unsigned(error.body)
+            words = self._unsigned(error.body.decode("utf-8", "replace"))
             if error.code in {401, 402, 403}:
                 found = f"{error}: {_sentence(words)}"
                 remedy = f"Check the key and the account's credits. {REMEDY}"
@@ -192,9 +192,9 @@ class CloudActor:
             raise AvatarError(SERVICE, "answers no JSON", "Try again later") from error
         return answer if isinstance(answer, dict) else {}
 
-    def _unsigned(self, words: bytes) -> str:
-        """What the service says, without the key: refusals repeat it, and errors are logged."""
-        return words.decode("utf-8", "replace").replace(self._account.key, "(the key)")
+    def _unsigned(self, words: str) -> str:
+        """What the service says of a fault, without the key: errors are logged."""
+        return words.replace(self._account.key, "(the key)")
 
 
 def resampled(

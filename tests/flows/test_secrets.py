@@ -54,7 +54,7 @@ def did(monkeypatch: pytest.MonkeyPatch) -> Iterator[DidServer]:
 
 @pytest.fixture
 def places(prefect_server: None, tmp_path: Path, studio_home: Path) -> list[Path]:
-    """Where a run writes: its own folders, the store, the folder of Prefect's database, its home."""
+    """Where a run writes: its folders, the store, Prefect's database and home."""
     address = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value())
     database = Path(address.split("///", 1)[1]).parent
     assert database.is_dir()

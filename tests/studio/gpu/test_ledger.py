@@ -268,8 +268,8 @@ def test_random_schedules_of_processes_threads_and_kills_never_overlend_nor_hang
     try:
         for victim in processes[:kills]:
             time.sleep(draw.uniform(0.2, 0.5))
-            # Before the kill: the kernel frees the victim's locks as it dies, and the next holder may
-            # start before this process has heard of the death.
+            # Before the kill: the kernel frees the victim's locks as it dies, and the next holder
+            # may start before this process has heard of the death.
             ends[victim.pid] = time.monotonic()
             victim.kill()
             victim.wait(timeout=30)
