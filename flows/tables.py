@@ -14,7 +14,13 @@ from profiles import Profile
 from studio.errors import MediaError
 from studio.gpu.device_setup import SettingRow
 from studio.gpu.doctor import DoctorRow
-from studio.gpu.report_rows import UTILISATION_NOTE, card_name, change_sentence, use_rows
+from studio.gpu.report_rows import (
+    UTILISATION_NOTE,
+    card_name,
+    change_sentence,
+    step_rows,
+    use_rows,
+)
 from studio.types import Episode
 from tasks.doctor import Finding
 from tasks.report import stage_rows
@@ -69,6 +75,8 @@ def report_tables(told: Told) -> Iterator[RenderableType]:
         yield Text(f"{card_name(card)}: {card.sentence}")
     if rows := use_rows(report.uses):
         yield _table(rows)
+    if rows := step_rows(report.uses):
+        yield _table(rows)
     steps = [f"{step.stage} {step.seconds:.1f} s" for step in report.verdict.critical_path]
     yield Text(f"Critical path: {' > '.join(steps) or 'n/a'}")
     for line in (*told.missed, *told.unmeasured, *told.ignored, *report.trace.notes):
@@ -103,7 +111,9 @@ def card_doctor_table(rows: Sequence[DoctorRow]) -> Table:
 def _table(rows: Sequence[dict[str, str]]) -> Table:
     table = Table()
     for name in rows[0]:
-        table.add_column(name, justify="left" if name == "stage" else "right", overflow="fold")
+        table.add_column(
+            name, justify="left" if name in {"stage", "step"} else "right", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(escape(cell) for cell in row.values()))
     return table

@@ -23,7 +23,13 @@ from prefect.events import emit_event
 from studio.gpu.device_setup import SettingRow
 from studio.gpu.excerpt import trace_of_run
 from studio.gpu.expectations import Expectation, Outcome, check_expectations
-from studio.gpu.report_rows import escape_markdown, holding_rows, use_rows, verdict_markdown
+from studio.gpu.report_rows import (
+    escape_markdown,
+    holding_rows,
+    step_rows,
+    use_rows,
+    verdict_markdown,
+)
 from studio.gpu.run_report import RunReport, report_of
 from studio.gpu.timeline_svg import svg_data_uri, timeline_svg
 from studio.gpu.trace import Trace
@@ -62,6 +68,10 @@ async def report_run(episode: Episode, run: Run, expect: tuple[Expectation, ...]
     await acreate_table_artifact(
         key="stages", table=stage_rows(uses), description="What each stage took; no row is a guess"
     )
+    if steps := step_rows(uses):
+        await acreate_table_artifact(
+            key="steps", table=steps, description="What the stages did with their time"
+        )
     await acreate_table_artifact(
         key="release-gate",
         table=[dataclasses.asdict(check) for check in episode.checks],

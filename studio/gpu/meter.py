@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from studio.gpu.cards import Card
 from studio.gpu.running import Running
 from studio.gpu.sensors import CardSensor
 from studio.gpu.stage_uses import rows_of, use_of
+from studio.gpu.steps import LISTENER, merged
 from studio.gpu.thinning import sample_between, thin
 from studio.gpu.trace import CardName, Sample, Trace
 from studio.types import StageUse
@@ -114,9 +116,11 @@ class Meter:
                 # The thread was nobody's at the last reading: its storage counters begin here.
                 self._last.thread_bytes[tid] = counters
         self._wake.set()
+        listener = LISTENER.set(running.steps.add)
         try:
             yield running
         finally:
+            LISTENER.reset(listener)
             with self._lock:
                 self._tick(slow=False)
                 running.end_ns = self.now_ns()
@@ -150,7 +154,8 @@ class Meter:
                 origin_ns=self._origin_ns,
                 now_ns=self._origin_ns + self._elapsed_ns(),
             )
-        return tuple(row for row in rows if run is None or row.run in (run, ""))
+            spans = list(self._all.values())
+        return tuple(_with_steps(row, spans) for row in rows if run is None or row.run in (run, ""))
 
     def use(self, running: Running) -> StageUse:
         """The row of a single span (`Running.use`)."""
@@ -158,9 +163,8 @@ class Meter:
             if not running.end_ns:
                 self._catch_up()
             names = {card.index: card.name for card in self._cards}
-            return use_of(
-                self._books, [running], names, now_ns=self._origin_ns + self._elapsed_ns()
-            )
+            row = use_of(self._books, [running], names, now_ns=self._origin_ns + self._elapsed_ns())
+        return replace(row, steps=running.steps.rows())
 
     def _catch_up(self) -> None:
         if self._thread is not None and not self._stop.is_set():
@@ -259,3 +263,9 @@ class Meter:
         }
         tids = frozenset(item.native_id for item in threading.enumerate() if item.native_id)
         return Look(self.now_ns(), host, tuple(looks), tids, owned)
+
+
+def _with_steps(row: StageUse, spans: Sequence[Running]) -> StageUse:
+    """A row of the books with what its spans said of their work."""
+    said = [span.steps.rows() for span in spans if (span.run, span.stage) == (row.run, row.stage)]
+    return replace(row, steps=merged(said))

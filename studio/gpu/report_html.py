@@ -14,6 +14,7 @@ from studio.gpu.report_rows import (
     card_name,
     change_sentence,
     figure,
+    step_rows,
     use_rows,
 )
 from studio.gpu.run_report import RunReport
@@ -70,6 +71,7 @@ def report_html(report: RunReport) -> str:
         *_cards(report.verdict.cards),
         "<h2>Who used what</h2>",
         _uses_table(report),
+        *_steps_table(report),
         "<h2>The chain that decided the length</h2>",
         _path_table(report),
         *_notes(report.trace.notes),
@@ -173,8 +175,29 @@ def _uses_table(report: RunReport) -> str:
     )
 
 
+def _steps_table(report: RunReport) -> Iterable[str]:
+    rows = step_rows(report.uses)
+    if not rows:
+        return
+    head = "".join(f'<th scope="col"{_text_class(name)}>{escape(name)}</th>' for name in rows[0])
+    body = "".join(
+        f'<tr><th scope="row">{escape(row["stage"])}</th>'
+        + "".join(f"<td{_text_class(name)}>{escape(row[name])}</td>" for name in list(row)[1:])
+        + "</tr>"
+        for row in rows
+    )
+    caption = (
+        "Wall time is the working thread's; GPU time is the card's, which works behind its back"
+    )
+    yield "<h2>What the stages did with their time</h2>"
+    yield (
+        f'<div class="sheet"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
 def _text_class(name: str) -> str:
-    return ' class="text"' if name in ("stage", "card idle because") else ""
+    return ' class="text"' if name in ("stage", "step", "card idle because") else ""
 
 
 def _path_table(report: RunReport) -> str:

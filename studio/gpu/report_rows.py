@@ -35,6 +35,27 @@ def use_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
     ]
 
 
+def step_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
+    """One row per step that a stage told of; the share is of the stage's own time."""
+    return [
+        {
+            "stage": f"{use.run}: {use.stage}" if use.run else use.stage,
+            "step": step.step,
+            "times": str(step.times),
+            "wall s": figure(step.wall_s, 2),
+            "% of stage": figure(_share_pct(step.wall_s, use.wall_s), 0),
+            "GPU s": figure(step.gpu_s, 2),
+            "GPU % of stage": figure(_share_pct(step.gpu_s, use.wall_s), 0),
+        }
+        for use in uses
+        for step in use.steps
+    ]
+
+
+def _share_pct(seconds: float | None, whole_s: float) -> float | None:
+    return None if seconds is None or whole_s <= 0.0 else 100.0 * seconds / whole_s
+
+
 def holding_rows(holdings: Sequence[Holding]) -> list[dict[str, str]]:
     """Who holds, or waits for, what: one row per line of the ledger."""
     return [

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from studio.gpu.books import Books
+from studio.gpu.steps import StepBook
 from studio.gpu.trace import Hold, Phase, PhaseKind, Span
 from studio.types import StageUse
 
@@ -59,6 +60,7 @@ class Running:
         self.id, self.stage, self.run, self.after = span_id, stage, run, after
         self._meter = meter
         self.start_ns, self.end_ns = 0, 0
+        self.steps = StepBook()
         self._phases: list[tuple[PhaseKind, int, int]] = []
         self._leases: list[Lent] = []
 

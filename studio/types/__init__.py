@@ -36,6 +36,7 @@ from studio.types.outcome import (
 from studio.types.usage import (
     CardUse,
     StageUse,
+    StepUse,
 )
 from studio.types.words import (
     SAMPLE_RATE,
@@ -79,5 +80,6 @@ __all__ = [
     "SpeechTrack",
     "SpokenLine",
     "StageUse",
+    "StepUse",
     "Word",
 ]

@@ -32,12 +32,27 @@ class CardUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepUse:
+    """One step inside a stage, added up over all its `times`.
+
+    `wall_s` is time of the thread that works; a card works behind its back, so a step of a card may
+    take the thread no time at all. `gpu_s` is the card's own time from the step's first kernel to
+    its last; `None` where no card worked.
+    """
+
+    step: str
+    times: int
+    wall_s: float
+    gpu_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageUse:
     """What one stage took from the machine, child processes included. `None`: no sensor could tell.
 
     Two rows complete a run so that its sums are whole: "unattributed" (nobody can say whose it was)
     and "other programs" (on the cards, not ours). `idle_reason` is the main cause of the cards'
-    idle time in this stage.
+    idle time in this stage. `steps` are what its engines said of their work.
     """
 
     stage: str
@@ -49,3 +64,4 @@ class StageUse:
     write_mib: float | None
     cards: tuple[CardUse, ...] = ()
     idle_reason: str | None = None
+    steps: tuple[StepUse, ...] = ()
