@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.errors import AvatarError
+from studio.gpu.steps import step
 from studio.store import Store
 from studio.types import AvatarPart, Blob
 
@@ -36,11 +37,12 @@ def record(chunks: Iterable[NDArray[np.uint8]], fps: int, store: Store) -> tuple
             for pixels in chunk:
                 if not num_frames:
                     stream.height, stream.width = pixels.shape[:2]
-                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-                    format="yuv444p", dst_colorspace="ITU709", dst_color_range="MPEG"
-                )
-                frame.pts, frame.time_base = num_frames, Fraction(1, fps)
-                reel.mux(stream.encode(frame))
+                with step("storing frames"):
+                    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+                        format="yuv444p", dst_colorspace="ITU709", dst_color_range="MPEG"
+                    )
+                    frame.pts, frame.time_base = num_frames, Fraction(1, fps)
+                    reel.mux(stream.encode(frame))
                 num_frames += 1
         reel.mux(stream.encode(None))
     return draft.taken(), num_frames

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from studio.errors import AvatarError, EngineUnavailable, SettingError
+from studio.gpu.steps import step
 from studio.specs import DeviceSpec
 
 Frames = NDArray[np.uint8]
@@ -109,16 +110,20 @@ def to_host(batches: Iterable[Tensor]) -> Iterator[Frames]:
     """Finished uint8 frames from the device, each copied while the next batch is being worked on.
 
     One batch is in flight: memory is constant, the device never waits for the copy.
+
+    Raises `AvatarError` for what a kernel of the batch did wrong: a card tells of it here, where it
+    is waited for.
     """
     waiting: tuple[Tensor, torch.cuda.Event | None] | None = None
     for batch in batches:
         event: torch.cuda.Event | None = None
         host = batch
         if batch.is_cuda:
-            host = torch.empty(batch.shape, dtype=batch.dtype, pin_memory=True)
-            host.copy_(batch, non_blocking=True)
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            event.record()
+            with surfacing("frames to memory"):
+                host = torch.empty(batch.shape, dtype=batch.dtype, pin_memory=True)
+                host.copy_(batch, non_blocking=True)
+                event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                event.record()
         if waiting is not None:
             yield _arrived(*waiting)
         waiting = host, event
@@ -128,6 +133,7 @@ def to_host(batches: Iterable[Tensor]) -> Iterator[Frames]:
 
 def _arrived(host: Tensor, event: torch.cuda.Event | None) -> Frames:
     if event is not None:
-        event.synchronize()
+        with surfacing("frames to memory"), step("waiting for the card"):
+            event.synchronize()
     frames: Frames = host.numpy()
     return frames

@@ -16,6 +16,7 @@ from models.avatar.sadtalker.framing import Aligned, Framing, align, cut, frame_
 from models.avatar.sadtalker.networks import Networks
 from models.avatar.sadtalker.recon import ANGLE, EXPRESSION, TRANSLATION
 from models.avatar.sadtalker.renderer import Source
+from models.avatar.stopwatch import Stopwatch
 from studio.errors import EngineUnavailable, NoFaceError
 from studio.specs import SadTalkerSpec
 
@@ -47,21 +48,24 @@ def study(
         EngineUnavailable: Neither landmarks nor the networks that find them.
     """
     height, width = portrait.shape[:2]
-    if spec.frame == "resize":
-        framing = Framing(
-            width=width, height=height, outer=(0, 0, width, height), inner=(0, 0, width, height)
-        )
-    else:
-        found = _find(networks, portrait) if marks is None else marks
-        framing = frame_face(found, width, height)
-    box = framing.box(wide=spec.wide)
-    square = cut(portrait, framing, spec.size_px, wide=spec.wide)
-    points = _in_square(networks, square, framing, box, marks, portrait.shape[1])
-    aligned, fitted = _fit(networks, square, points)
     device = next(networks.reconstruction.parameters()).device
-    with torch.inference_mode():
+    watch = Stopwatch(device)
+    with watch.step("detection"):
+        if spec.frame == "resize":
+            whole = (0, 0, width, height)
+            framing = Framing(width=width, height=height, outer=whole, inner=whole)
+        else:
+            found = _find(networks, portrait) if marks is None else marks
+            framing = frame_face(found, width, height)
+        box = framing.box(wide=spec.wide)
+        square = cut(portrait, framing, spec.size_px, wide=spec.wide)
+        points = _in_square(networks, square, framing, box, marks, portrait.shape[1])
+    with watch.step("3DMM"):
+        aligned, fitted = _fit(networks, square, points)
+    with watch.step("source features"), torch.inference_mode():
         image = _tensor(square, device)
         source = networks.renderer.encode(image, networks.keypoints(image))
+    watch.read(wait=True)
     camera = np.array([aligned.scale, *aligned.translation])
     parts = fitted[EXPRESSION], fitted[ANGLE], fitted[TRANSLATION], camera
     return Subject(

@@ -38,6 +38,7 @@ from models.avatar.sadtalker.motion import (
 )
 from models.avatar.sadtalker.networks import Networks, load_networks
 from models.avatar.sadtalker.subject import Subject, read_poses, study
+from models.avatar.stopwatch import Stopwatch
 from models.avatar.weights import weights_directory
 from studio.audio import resample
 from studio.errors import NoFaceError
@@ -86,6 +87,7 @@ class Talker:
         self.info = INFO
         self._networks, self._subject, self._spec = networks, subject, spec
         self._placement, self._motion_scale, self._poses = placement, motion_scale, poses
+        self._watch = Stopwatch(placement.device)
         wanted = batch if placement.device.type == "cuda" else min(batch, _CPU_BATCH)
         self._batch = placement.batch(wanted, _BYTES_PER_PIXEL * spec.size_px**2)
         self._enhancer = self._open_enhancer()
@@ -120,7 +122,12 @@ class Talker:
         yield from to_host(self._batches(line))
 
     def _batches(self, line: LineSound) -> Iterator[Tensor]:
-        with surfacing("sadtalker: audio to coefficients"), torch.inference_mode():
+        step = self._watch.step
+        with (
+            surfacing("sadtalker: audio to coefficients"),
+            torch.inference_mode(),
+            step("audio to coefficients"),
+        ):
             coefficients = self.act(line)
         rest = self._subject.coefficients[: coefficients.shape[1]]
         canonical = self._subject.source.keypoints
@@ -132,14 +139,19 @@ class Talker:
         for first in range(0, line.num_frames, self._batch):
             frames = slice(first, first + self._batch)
             with surfacing("sadtalker: rendering"), torch.inference_mode():
-                head = self._head(windows(coefficients, centres[frames]))
-                override = {name: path[frames] for name, path in turns.items()}
-                driving = driven(canonical, head, override)
-                pictures = self._networks.renderer(source, driving)
+                with step("rendering"):
+                    head = self._head(windows(coefficients, centres[frames]))
+                    override = {name: path[frames] for name, path in turns.items()}
+                    driving = driven(canonical, head, override)
+                    pictures = self._networks.renderer(source, driving)
                 if self._enhancer is not None:
-                    pictures = self._enhancer(pictures, source.keypoints, driving)
-                batch = self._finish(pictures)
+                    with step("enhancement"):
+                        pictures = self._enhancer(pictures, source.keypoints, driving)
+                with step("paste" if self._spec.frame == "full" else "resizing"):
+                    batch = self._finish(pictures)
             yield batch
+        with surfacing("sadtalker"):
+            self._watch.read(wait=True)
 
     def _finish(self, pictures: Tensor) -> Tensor:
         if self._spec.frame == "full":

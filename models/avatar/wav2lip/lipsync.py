@@ -24,6 +24,7 @@ from models.avatar.folding import fold
 from models.avatar.paste import Paste, feather
 from models.avatar.placement import Frames, Placement, place, surfacing, to_host
 from models.avatar.portrait import Picture, as_portrait, the_face
+from models.avatar.stopwatch import Stopwatch
 from models.avatar.wav2lip.net import FACE_PX, Wav2Lip
 from models.avatar.wav2lip.portrait_decoder import PortraitDecoder
 from models.avatar.weights import S3FD as S3FD_WEIGHTS
@@ -106,6 +107,7 @@ class LipSync:
         left, top, right, bottom = box = face_box(face, width, height)
         self.info, self.size_px = INFO, (width, height)
         self._placement, self._batch = placement, batch
+        self._watch = Stopwatch(placement.device)
         with surfacing("wav2lip"), torch.inference_mode():
             folded = network.to(placement.device)
             crops = net_faces([portrait[top:bottom, left:right]], placement.device)
@@ -125,16 +127,21 @@ class LipSync:
         yield from to_host(self._batches(line))
 
     def _batches(self, line: LineSound) -> Iterator[Tensor]:
-        device, dtype = self._placement.device, self._placement.dtype
-        spectrogram = heard(line, device)
+        device, dtype, step = self._placement.device, self._placement.dtype, self._watch.step
+        with surfacing("wav2lip"), step("mel"):
+            spectrogram = heard(line, device)
         size = self._placement.batch(self._batch, _BYTES_PER_FRAME)
         for first in range(0, line.num_frames, size):
             frames = range(first, min(first + size, line.num_frames))
             with surfacing("wav2lip"), torch.inference_mode():
-                windows = wav2lip_windows(spectrogram, frames, line.fps)
-                faces = self._decoder(windows.to(dtype))
-                batch = self._paste(faces.flip(1))
+                with step("lips"):
+                    windows = wav2lip_windows(spectrogram, frames, line.fps)
+                    faces = self._decoder(windows.to(dtype))
+                with step("paste"):
+                    batch = self._paste(faces.flip(1))
             yield batch
+        with surfacing("wav2lip"):
+            self._watch.read(wait=True)
 
 
 class FilmSync:
@@ -154,6 +161,7 @@ class FilmSync:
         height, width = film.shape[1:3]
         self.info, self.size_px = INFO, (width, height)
         self._placement, self._batch = placement, batch
+        self._watch = Stopwatch(placement.device)
         boxes = film_boxes(faces, width, height)
         with surfacing("wav2lip"), torch.inference_mode():
             self._network = placement.settle(network)
@@ -170,17 +178,24 @@ class FilmSync:
         yield from to_host(self._batches(line))
 
     def _batches(self, line: LineSound) -> Iterator[Tensor]:
-        spectrogram = heard(line, self._placement.device)
+        step = self._watch.step
+        with surfacing("wav2lip"), step("mel"):
+            spectrogram = heard(line, self._placement.device)
         size = self._placement.batch(self._batch, _BYTES_PER_FRAME)
         for first in range(0, line.num_frames, size):
             frames = range(first, min(first + size, line.num_frames))
             with surfacing("wav2lip"), torch.inference_mode():
-                windows = wav2lip_windows(spectrogram, frames, line.fps).to(self._placement.dtype)
                 shown = [i % len(self._pastes) for i in frames]
-                faces = self._network(windows, self._faces[shown]).flip(1)
-                pasted = [self._pastes[i](faces[j : j + 1]) for j, i in enumerate(shown)]
-                batch = torch.cat(pasted)
+                with step("lips"):
+                    windows = wav2lip_windows(spectrogram, frames, line.fps)
+                    faces = self._network(windows.to(self._placement.dtype), self._faces[shown])
+                with step("paste"):
+                    faces = faces.flip(1)
+                    pasted = [self._pastes[i](faces[j : j + 1]) for j, i in enumerate(shown)]
+                    batch = torch.cat(pasted)
             yield batch
+        with surfacing("wav2lip"):
+            self._watch.read(wait=True)
 
 
 def film_boxes(faces: list[Detection | None], width: int, height: int) -> NDArray[np.int64]:
@@ -231,9 +246,17 @@ def open_lipsync(
     detector = load(S3FD(), S3FD_WEIGHTS, directory).to(placement.device)
     with surfacing("wav2lip: face detection"):
         if portrait.ndim == 4:
-            found = [detect_s3fd(detector, frame) for frame in portrait]
+            found = [_detected(detector, frame, placement) for frame in portrait]
             faces = [max(each, key=lambda face: face.area, default=None) for each in found]
             return FilmSync(network, portrait, faces, placement, spec.batch)
         picture = as_portrait(portrait)
-        face = the_face(detect_s3fd(detector, picture))
+        face = the_face(_detected(detector, picture, placement))
     return LipSync(network, picture, face, placement, spec.batch)
+
+
+def _detected(detector: S3FD, picture: Picture, placement: Placement) -> list[Detection]:
+    watch = Stopwatch(placement.device)
+    with watch.step("detection"):
+        found = detect_s3fd(detector, picture)
+    watch.read(wait=True)
+    return found
