@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from models.avatar.wav2lip.net import Wav2Lip  # noqa: E402
-from models.voice import take  # noqa: E402
-from studio.audio import read_flac  # noqa: E402
-from studio.errors import EngineUnavailable, SpeechError  # noqa: E402
-from studio.specs import AvatarSpec, DeviceSpec, MixSpec, MusicSpec, PictureSpec, VoiceSpec  # noqa: E402
-from studio.types import SAMPLE_RATE, Presenters, Rehearsal, SpeechTrack  # noqa: E402
-from tasks.acting import host_picture  # noqa: E402
-from tasks.avatar import animate, open_presenter  # noqa: E402
-from tasks.film import IDLE_LINE  # noqa: E402
-from tasks.music import score  # noqa: E402
-from tasks.run import Run  # noqa: E402
-from tasks.script import Order, rehearse  # noqa: E402
-from tasks.speech import speak  # noqa: E402
-from tests.models.avatar import weight_recipe  # noqa: E402
+from models.voice import take
+from studio.audio import read_flac
+from studio.errors import EngineUnavailable, SpeechError
+from studio.specs import AvatarSpec, DeviceSpec, MixSpec, MusicSpec, PictureSpec, VoiceSpec
+from studio.types import SAMPLE_RATE, Presenters, Rehearsal, SpeechTrack
+from tasks.avatar import animate, open_presenter
+from tasks.film import IDLE_LINE
+from tasks.music import score
+from tasks.run import Run
+from tasks.script import Order, rehearse
+from tasks.speech import speak
+from tests.tasks.small_presenter import save_portrait, save_wav2lip
 
 pytestmark = pytest.mark.slow
 
@@ -58,12 +54,7 @@ def musicgen(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def wav2lip(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A checkpoint of the published form and size; no face detector: the portrait has its marks."""
-    folder = tmp_path_factory.mktemp("wav2lip")
-    net = Wav2Lip()
-    weight_recipe.filled(net, "wav2lip", {k: list(v.shape) for k, v in net.state_dict().items()})
-    state = {f"module.{key}": value for key, value in net.state_dict().items()}
-    torch.save({"state_dict": state}, folder / "wav2lip_gan.pth")
-    return str(folder)
+    return str(save_wav2lip(tmp_path_factory.mktemp("wav2lip")))
 
 
 @pytest.fixture
@@ -173,45 +164,6 @@ def test_music_for_commercial_use_is_composed_by_the_arranger(
     assert "commercial" in track.fallbacks[0].why
 
 
-def _portrait(folder: Path) -> None:
-    """A drawn host as a photograph, and 68 marks where its face is (a template, stretched)."""
-    Image.fromarray(host_picture("nova", PORTRAIT_PX, 7)).save(folder / "me.png")
-    points = _marks() * PORTRAIT_PX
-    sidecar = json.dumps({"points": points.tolist()})
-    (folder / "me.landmarks.json").write_text(sidecar, encoding="utf-8")
-
-
-def _marks() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Sixty-eight points in iBUG's order, jaw to lips, in shares of the picture."""
-
-    def arc(n: int, x: tuple[float, float], y: float, depth: float) -> list[tuple[float, float]]:
-        t = np.linspace(0, 1, n)
-        return list(zip(np.interp(t, [0, 1], x), y + depth * np.sin(np.pi * t), strict=True))
-
-    eye = [
-        (-0.04, 0),
-        (-0.015, -0.015),
-        (0.015, -0.015),
-        (0.04, 0),
-        (0.015, 0.015),
-        (-0.015, 0.015),
-    ]
-    lips_out = [*arc(7, (0.42, 0.58), 0.56, -0.03), *arc(7, (0.58, 0.42), 0.56, 0.03)[1:-1]]
-    lips_in = [*arc(5, (0.44, 0.56), 0.56, -0.005), *arc(5, (0.56, 0.44), 0.56, 0.005)[1:-1]]
-    points = [
-        *arc(17, (0.32, 0.68), 0.42, 0.26),
-        *arc(5, (0.35, 0.46), 0.32, -0.02),
-        *arc(5, (0.54, 0.65), 0.32, -0.02),
-        *[(0.5, y) for y in (0.37, 0.41, 0.45, 0.48)],
-        *arc(5, (0.46, 0.54), 0.5, 0.01),
-        *[(0.41 + x, 0.38 + y) for x, y in eye],
-        *[(0.59 + x, 0.38 + y) for x, y in eye],
-        *lips_out,
-        *lips_in,
-    ]
-    return np.array(points, np.float64)
-
-
 def _spoken(folder: Path, run: Run, text: str) -> tuple[Rehearsal, SpeechTrack]:
     path = folder / "talk.txt"
     path.write_text(text, encoding="utf-8")
@@ -220,7 +172,7 @@ def _spoken(folder: Path, run: Run, text: str) -> tuple[Rehearsal, SpeechTrack]:
 
 
 def test_wav2lip_films_a_portrait_and_not_again(tmp_path: Path, run: Run, wav2lip: str) -> None:
-    _portrait(tmp_path)
+    save_portrait(tmp_path, PORTRAIT_PX)
     heard, speech = _spoken(tmp_path, run, "Avatar: ALICE=me.png\n\nALICE: Yes.\nBOB: No.\n")
     spec = AvatarSpec(engine=("wav2lip", "viseme"), weights_dir=wav2lip, size_px=PORTRAIT_PX)
     picture = PictureSpec(fps=12)
@@ -250,7 +202,7 @@ def test_wav2lip_films_a_portrait_and_not_again(tmp_path: Path, run: Run, wav2li
 def test_another_seed_or_engine_list_films_nothing_again(
     tmp_path: Path, run: Run, wav2lip: str
 ) -> None:
-    _portrait(tmp_path)
+    save_portrait(tmp_path, PORTRAIT_PX)
     heard, speech = _spoken(tmp_path, run, "Avatar: me.png\n\nYes.\n")
     picture = PictureSpec(fps=12)
     spec = AvatarSpec(engine=("wav2lip",), weights_dir=wav2lip)
@@ -280,7 +232,7 @@ def test_presenters_without_weights_step_down_and_say_so(
 
 
 def test_presenters_for_commercial_use_are_drawn(tmp_path: Path, run: Run, wav2lip: str) -> None:
-    _portrait(tmp_path)
+    save_portrait(tmp_path, PORTRAIT_PX)
     heard, speech = _spoken(tmp_path, run, "Avatar: wav2lip:me.png\n\nYes.\n")
     spec = AvatarSpec(weights_dir=wav2lip)
     allowed = animate.fn(heard, speech, spec, PictureSpec(fps=6), 7, run=run)
