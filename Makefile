@@ -3,7 +3,7 @@ PYTHON ?= python3
 SCRIPT ?= examples/why-gpus-idle.txt
 BIN := .venv/bin
 
-.PHONY: help install extras demo test test-neural test-all lint format types serve clean
+.PHONY: help install extras demo test test-neural fuzz test-all lint format types serve clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -29,6 +29,9 @@ test: install   ## the tests: no card, no weights, no network
 
 test-neural: extras   ## the tests that need an extra: tiny neural models, TensorFlow
 	$(BIN)/python -m pytest tests/models tests/tasks -m 'slow and not gpu and not network'
+
+fuzz: install   ## 100,000 inputs through every door: scripts, profiles, lists, manifests
+	STUDIO_FUZZ_INPUTS=100000 $(BIN)/python -m pytest -n 2 tests/fuzz
 
 test-all: extras   ## every test that needs neither a card nor the network
 	$(BIN)/python -m pytest -m 'not gpu and not network'

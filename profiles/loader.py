@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from studio.errors import SettingError
+from studio.errors import SettingError, quoted
 from studio.ffmpeg import parse_encoder
 from studio.gpu.expectations import Expectation, parse_expectation
 from studio.specs import (
@@ -178,21 +178,27 @@ def _validated(data: dict[str, Any], where: str, options: tuple[str, ...] = ()) 
         return Profile.model_validate(_without_none(data, Profile))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = _shown(first["loc"])
         given = next((name for name in options if f"{key}.".startswith(f"{name}.")), None)
         where = f"option {given!r}" if given else where
         if first["type"] == "extra_forbidden":
             model = _model_at(first["loc"][:-1])
             remedy = _nearest(str(first["loc"][-1]), list(model.model_fields))
             raise SettingError(where, f"unknown key {key!r}", remedy) from error
+        if first["type"] == "missing":
+            raise SettingError(where, f"{key} is missing", "Add it") from error
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, SettingError):
             raise SettingError(f"{where}: {cause.where}", cause.found, cause.remedy) from error
-        found = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        found = f"{key} = {quoted(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}"
         allowed = re.findall(r"'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
         match = difflib.get_close_matches(str(first["input"]), allowed, n=1, cutoff=0.5)
         remedy = f"Did you mean {match[0]!r}?" if match else "Give a value that is allowed there"
         raise SettingError(where, found, remedy) from error
+
+
+def _shown(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part)[:60] for part in location)
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:

@@ -19,7 +19,27 @@ class StudioError(Exception):
         self.where, self.found, self.remedy = where, found, remedy
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.found}. {self.remedy}"
+        return _visible(f"{self.where}: {self.found}. {self.remedy}")
+
+
+def quoted(value: object, max_chars: int = 80) -> str:
+    """What somebody wrote, as an error repeats it: its `repr`, with its middle left out if long."""
+    text = repr(value)
+    if len(text) <= max_chars:
+        return text
+    return f"{text[: max_chars - 12]} ... {text[-7:]}"
+
+
+def _visible(text: str) -> str:
+    """The text with what cannot be seen spelt out: a name out of a script must not command a
+    terminal or forge a line of a log. Lines of a program's own output stay lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()
+        for one in text
+    )
 
 
 class ScriptError(StudioError, ValueError):
@@ -82,6 +102,10 @@ class StoreError(StudioError, RuntimeError):
     """Media in the store that is missing or is not what its name says."""
 
     exit_code: ClassVar[int] = 3
+
+
+class RemoteError(StoreError):
+    """The store that machines share cannot be reached, read or written."""
 
 
 class DeliveryError(StudioError, RuntimeError):

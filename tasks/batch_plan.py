@@ -88,7 +88,7 @@ def _of_list(path: Path) -> list[BatchItem]:
         raise ScriptError(str(path), found, "Name a .json list of episodes") from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the list"
+        key = ".".join(str(part)[:60] for part in first["loc"]) or "the list"
         known = [*BatchItem.model_fields, "episodes"]
         near = difflib.get_close_matches(key.rsplit(".", maxsplit=1)[-1], known, n=1)
         remedy = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from studio.corpus import Quarantined
 from studio.errors import MediaError
+from tasks.package_facts import read_lines
 
 METADATA = "metadata.csv"
 MANIFEST = "manifest.jsonl"
@@ -149,31 +150,25 @@ def _manifest_takes(manifest: Path) -> Iterator[Listed]:
                 if phonemes is None
                 else tuple((str(s), float(a), float(n)) for s, a, n in phonemes),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             yield _put_aside(where, where, "bad_row", f"{type(error).__name__}: {error}")
 
 
 def _package_takes(package: Path) -> Iterator[Listed]:
     """The lines of an episode package: text and times of `transcript.json`, the speech stem."""
-    try:
-        told = json.loads((package / TRANSCRIPT).read_text(encoding="utf-8"))
-        segments = told["segments"]
-    except (ValueError, KeyError, TypeError) as error:
-        remedy = "Make the episode again"
-        raise MediaError(str(package / TRANSCRIPT), "cannot be read", remedy) from error
+    segments = read_lines(package / TRANSCRIPT)
     stem = package / SPEECH_STEM
     if not stem.is_file():
         remedy = "Make the episode with package.stems=true: only its stem is speech alone"
         raise MediaError(str(package), f"has no {SPEECH_STEM}", remedy)
     for index, segment in enumerate(segments):
-        start = float(segment["startTime"])
         yield Take(
             id=f"{package.name}-{index:04d}",
-            text=str(segment["body"]),
+            text=segment.body,
             path=stem,
             source=f"{package.name}/{SPEECH_STEM}",
-            speaker=str(segment.get("speaker") or ""),
-            start_s=start,
-            length_s=float(segment["endTime"]) - start,
+            speaker=segment.speaker,
+            start_s=segment.start_s,
+            length_s=segment.end_s - segment.start_s,
             ours=True,
         )

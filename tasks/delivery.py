@@ -92,8 +92,9 @@ def _listed(folder: Path) -> frozenset[str]:
     """The files that a folder's manifest lists; empty when it has none."""
     try:
         data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return frozenset(entry["name"] for entry in data["files"]) | LATER
-    except (OSError, ValueError, TypeError, KeyError):
+        names = [entry["name"] for entry in data["files"]]
+        return frozenset(name for name in names if isinstance(name, str)) | LATER
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return frozenset()
 
 

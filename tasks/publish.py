@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from studio.site.pages import THUMB
 from studio.slugs import slug
 from tasks.delivery import MANIFEST
 from tasks.manifest import media_type
+from tasks.package_facts import PackageFacts, read_chapters, read_facts, read_lines
 from tasks.site_files import Content, Copied, Ledger, opened_site, place_files
 from tasks.stills import jpeg, levels
 
@@ -52,7 +52,7 @@ class Package:
     """An episode's folder and its manifest."""
 
     folder: Path
-    facts: Mapping[str, Any]
+    facts: PackageFacts
     made: datetime
 
     @property
@@ -65,19 +65,19 @@ class Package:
 
         Raises `MediaError` when it is not there in full length.
         """
-        for entry in self.facts["files"]:
-            name = str(entry["name"])
+        for entry in self.facts.files:
+            name = entry.name
             if "/" in name or not name.endswith(suffix):
                 continue
             path = self.folder / name
-            if path.is_symlink() or not path.is_file() or path.stat().st_size != entry["bytes"]:
+            if path.is_symlink() or not path.is_file() or path.stat().st_size != entry.bytes:
                 remedy = "Make the episode again"
                 raise MediaError(str(path), "is missing or cut short", remedy)
             return MediaFile(
                 name=name,
                 media_type=media_type(name),
-                num_bytes=int(entry["bytes"]),
-                sha256=str(entry["sha256"]),
+                num_bytes=entry.bytes,
+                sha256=entry.sha256,
             )
         return None
 
@@ -148,7 +148,7 @@ def _packages(folder: Path) -> list[Package]:
     for place in sorted(folder.iterdir()):
         if place.name.startswith(".") or not (place / MANIFEST).is_file():
             continue
-        facts = _facts(place / MANIFEST)
+        facts = read_facts(place / MANIFEST)
         made = datetime.fromtimestamp(int((place / MANIFEST).stat().st_mtime), UTC)
         found.append(Package(place, facts, made))
     if not found:
@@ -163,20 +163,6 @@ def _packages(folder: Path) -> list[Package]:
     return found
 
 
-def _facts(path: Path) -> Mapping[str, Any]:
-    """A package's manifest, as far as a publication needs it."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            **facts,
-            "title": str(facts["title"]),
-            "duration_s": float(facts["duration_s"]),
-            "files": [dict(entry) for entry in facts["files"]],
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise MediaError(str(path), "cannot be read", "Make the episode again") from error
-
-
 def _completed(show: ShowSpec, packages: Sequence[Package]) -> ShowSpec:
     """The show with what its author left out, from the episodes."""
     facts = packages[-1].facts
@@ -184,14 +170,14 @@ def _completed(show: ShowSpec, packages: Sequence[Package]) -> ShowSpec:
     if unknown:
         known = ", ".join(package.folder.name for package in packages)
         raise SettingError(f"episodes.{unknown[0]}", "no such episode", f"Known: {known}")
-    title = show.title or str(facts.get("show_name") or packages[-1].folder.parent.name)
-    author = show.author or str(facts.get("author") or title)
+    title = show.title or facts.show_name or packages[-1].folder.parent.name
+    author = show.author or facts.author or title
     return show.model_copy(
         update={
             "title": title,
             "author": author,
             "description": show.description or title,
-            "language": show.language or str(facts.get("language") or "en"),
+            "language": show.language or facts.language or "en",
         }
     )
 
@@ -224,15 +210,15 @@ def _episode(package: Package, show: ShowSpec, ledger: Ledger) -> EpisodePage:
     return EpisodePage(
         slug=package.slug,
         guid=known["guid"],
-        title=str(facts["title"]),
+        title=facts.title,
         description=notes.description or summary(lines),
         published=notes.date or datetime.fromisoformat(known["published"]),
-        language=str(facts.get("language") or show.language),
-        duration_s=float(facts["duration_s"]),
+        language=facts.language or show.language,
+        duration_s=facts.duration_s,
         mp3=package.needed(".mp3"),
         m4a=package.needed(".m4a"),
         mp4=picture,
-        height_px=int(facts["video"]["height_px"]) if picture else 0,
+        height_px=facts.video.height_px if picture and facts.video else 0,
         vtt=package.needed(".vtt"),
         srt=package.needed(".srt"),
         transcript=transcript,
@@ -251,28 +237,16 @@ def _numbers(notes: EpisodeNotes, show: ShowSpec) -> dict[str, Any]:
 def _lines(path: Path) -> tuple[SpokenText, ...]:
     return tuple(
         SpokenText(
-            speaker=_spelt(str(entry["speaker"])),
-            text=str(entry["body"]),
-            start_s=float(entry["startTime"]),
-            end_s=float(entry["endTime"]),
+            speaker=_spelt(line.speaker), text=line.body, start_s=line.start_s, end_s=line.end_s
         )
-        for entry in _rows(path, "segments")
+        for line in read_lines(path)
     )
 
 
 def _chapters(path: Path) -> tuple[SiteChapter, ...]:
     return tuple(
-        SiteChapter(title=str(entry["title"]), start_s=float(entry["startTime"]))
-        for entry in _rows(path, "chapters")
+        SiteChapter(title=chapter.title, start_s=chapter.start_s) for chapter in read_chapters(path)
     )
-
-
-def _rows(path: Path, key: str) -> list[dict[str, Any]]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))[key]
-        return [dict(row) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise MediaError(str(path), "cannot be read", "Make the episode again") from error
 
 
 def _spelt(speaker: str) -> str:
@@ -316,8 +290,7 @@ def _contents(
 def _artwork(show: ShowSpec, cover: Path | None, first: Package) -> bytes:
     """The show's artwork: the user's, or one drawn from its title and its first episode's sound."""
     if cover is None:
-        picture = first.facts.get("settings", {}).get("picture", {})
-        colour = str(picture.get("background_color", "#16323a"))
+        colour = first.facts.settings.picture.background_color
         sound = levels(first.folder / first.needed(".mp3").name)
         author = "" if show.author == show.title else show.author
         return jpeg(draw_cover(show.title, "Podcast", author, sound, colour=colour))

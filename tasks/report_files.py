@@ -69,7 +69,7 @@ def read_report(path: Path) -> Told:
         )
     except StoreError as error:
         raise MediaError(str(path), error.found, error.remedy) from error
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MediaError(str(path), f"is no report ({error})", "Run the episode again") from error
     return told
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from studio.errors import StoreError
+from studio.errors import StoreError, quoted
 from studio.gpu.causes import WORDS, Cause
 from studio.gpu.trace import Trace, trace_from_dict, trace_to_dict
 from studio.gpu.verdict import Verdict, judge
@@ -60,16 +60,17 @@ def report_to_dict(report: RunReport) -> dict[str, Any]:
 def report_from_dict(data: dict[str, Any]) -> RunReport:
     """Read what `report_to_dict` wrote. Raises `StoreError` for anything else."""
     if data.get("schema") != SCHEMA:
-        raise StoreError(
-            "run report", f"its schema is {data.get('schema')!r}", f"This version reads {SCHEMA}."
-        )
+        found = f"its schema is {quoted(data.get('schema'))}"
+        raise StoreError("run report", found, f"This version reads {SCHEMA}.")
     try:
         uses = TypeAdapter(tuple[StageUse, ...]).validate_python(data["uses"])
         trace, title = trace_from_dict(data["trace"]), str(data["title"])
-    except (KeyError, ValidationError) as error:
-        raise StoreError(
-            "run report", f"cannot be read ({error})", "Run the episode again."
-        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = f"uses.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise StoreError("run report", found, "Run the episode again.") from error
+    except KeyError as error:
+        raise StoreError("run report", f"has no {error}", "Run the episode again.") from error
     return report_of(title, trace, uses)
 
 

@@ -8,9 +8,11 @@ clock that begins with the trace; an episode, a batch and a training run differ 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from studio.errors import StoreError
+from pydantic import TypeAdapter, ValidationError
+
+from studio.errors import StoreError, quoted
 
 PhaseKind = Literal["lease", "input", "load", "write"]
 """What a stage can say of itself: it waits for a lease or for its input, loads an engine, writes
@@ -147,40 +149,17 @@ def trace_to_dict(trace: Trace) -> dict[str, Any]:
     return {"schema": SCHEMA, **asdict(trace)}
 
 
-def trace_from_dict(data: dict[str, Any]) -> Trace:
+def trace_from_dict(data: Any) -> Trace:
     """Read what `trace_to_dict` wrote. Raises `StoreError` for anything else."""
+    remedy = "Run the episode again."
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        schema = data.get("schema") if isinstance(data, dict) else None
+        found = f"the schema of its trace is {quoted(schema)}"
+        raise StoreError("run report", found, f"This version reads {SCHEMA}.")
     try:
-        if data["schema"] != SCHEMA:
-            raise StoreError(
-                "run report", f"its schema is {data['schema']!r}", f"This version reads {SCHEMA}."
-            )
-        return Trace(
-            cpu_count=data["cpu_count"],
-            spans=tuple(_span(item) for item in data["spans"]),
-            samples=tuple(_sample(item) for item in data["samples"]),
-            cards=tuple(CardName(**item) for item in data["cards"]),
-            notes=tuple(data["notes"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise StoreError(
-            "run report", f"cannot be read ({error})", "Run the episode again."
-        ) from error
-
-
-def _span(item: dict[str, Any]) -> Span:
-    phases = tuple(Phase(**phase) for phase in item["phases"])
-    unknown = {phase.kind for phase in phases} - set(get_args(PhaseKind))
-    if unknown:
-        raise TypeError(f"unknown phase {sorted(unknown)}")
-    holds = tuple(Hold(**hold) for hold in item["holds"])
-    return Span(**{**item, "after": tuple(item["after"]), "phases": phases, "holds": holds})
-
-
-def _sample(item: dict[str, Any]) -> Sample:
-    cards = tuple(
-        CardReading(
-            **{**card, "throttle": None if card["throttle"] is None else tuple(card["throttle"])}
-        )
-        for card in item["cards"]
-    )
-    return Sample(**{**item, "cards": cards})
+        fields = {name: value for name, value in data.items() if name != "schema"}
+        return TypeAdapter(Trace).validate_python(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part)[:60] for part in first["loc"])
+        raise StoreError("run report", f"trace.{where}: {first['msg']}", remedy) from error

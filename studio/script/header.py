@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from studio.errors import ScriptError, SettingError
+from studio.errors import ScriptError, SettingError, quoted
 from studio.script.durations import runtime_s
 from studio.script.labels import Label
 from studio.types import Header
@@ -145,7 +145,7 @@ def refuse_unknown_key(label: Label, where: str, *, speaker: bool, under_header:
         f"{advice}Known keys: {', '.join(KEYS)}; a speaker is written in capitals "
         f"('{label.name.upper()}: ...')"
     )
-    raise ScriptError(where, f"unknown header key '{label.name}'", remedy)
+    raise ScriptError(where, f"unknown header key '{label.name[:60]}'", remedy)
 
 
 def read_header(lines: Iterable[HeaderLine], name: str) -> tuple[Header, str, str]:
@@ -185,7 +185,7 @@ def _runtime(line: HeaderLine | None, name: str) -> float | None:
         return runtime_s(line.value)
     except ValueError as error:
         where = f"{name}, line {line.line_no}"
-        found = f"a runtime of {line.value!r}"
+        found = f"a runtime of {quoted(line.value)}"
         raise SettingError(where, found, "Write it as 3:00, 90 s or 3 minutes") from error
 
 
@@ -195,7 +195,8 @@ def _aspect(line: HeaderLine | None, name: str) -> str:
     value = re.sub(r"\s*[:x×/]\s*", ":", line.value)
     if value not in ASPECTS:
         where = f"{name}, line {line.line_no}"
-        raise SettingError(where, f"an aspect of {line.value!r}", f"Choose {', '.join(ASPECTS)}")
+        found = f"an aspect of {quoted(line.value)}"
+        raise SettingError(where, found, f"Choose {', '.join(ASPECTS)}")
     return value
 
 
@@ -206,7 +207,7 @@ def _language(line: HeaderLine | None, name: str) -> str:
     named = _LANGUAGES.get(value.casefold())
     if named is None and not _LANGUAGE_TAG.fullmatch(value):
         where = f"{name}, line {line.line_no}"
-        found = f"a language of {value!r}"
+        found = f"a language of {quoted(value)}"
         raise SettingError(
             where, found, "Write a tag such as en-us, de or pt-br, or its English name"
         )
@@ -221,7 +222,7 @@ def _read_pairs(line: HeaderLine, where: str) -> list[tuple[str, str]]:
         if not equals:
             speaker, value = "", item
         elif not speaker.strip() or not value.strip():
-            found = f"{line.key}: {item!r} lacks a speaker or a value"
+            found = f"{line.key}: {quoted(item)} lacks a speaker or a value"
             raise SettingError(where, found, f"Write '{line.key}: ALICE=..., BOB=...'")
         pairs.append((speaker.strip(), value.strip()))
     return pairs

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 
-from studio.errors import SettingError
+from studio.errors import SettingError, quoted
 from studio.specs import Spec
 
 SHOW_FILE = "show.toml"
@@ -124,8 +124,8 @@ def read_show(folder: Path, overrides: Mapping[str, object]) -> ShowSpec:
         return ShowSpec.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part)[:60] for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         known = ", ".join(ShowSpec.model_fields)
         remedy = f"Known: {known}" if first["type"] == "extra_forbidden" else "Mend the value"
-        raise SettingError(where, f"{key} = {first['input']!r}: {message}", remedy) from error
+        raise SettingError(where, f"{key} = {quoted(first['input'])}: {message}", remedy) from error
