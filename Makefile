@@ -45,7 +45,7 @@ format: install   ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-serve: install   ## a Prefect server that stays, with the right settings
+serve: install   ## server, work pools, deployments and a worker on this machine; Ctrl-C ends them all
 	$(BIN)/studio serve
 
 clean:   ## remove the environment and everything made here

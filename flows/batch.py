@@ -32,6 +32,7 @@ async def make_batch(
     profile: str = "cpu",
     out_dir: str = "out",
     limit: int = 0,
+    only_changed: bool = True,
     jobs: int = 2,
     options: dict[str, Any] | None = None,
     lexicon: str = "",
@@ -43,8 +44,8 @@ async def make_batch(
 
     At most `jobs` are made at once and `limit` in all (0: all). An episode that fails does not stop
     the others; one whose package stands unchanged is left alone, and of the rest only the stages
-    run whose inputs have changed. `cost_per_hour` is the price of this machine. Raises `BatchError`
-    at the end, naming what failed and why.
+    run whose inputs have changed. Without `only_changed` everything is made anew. `cost_per_hour`
+    is the price of this machine. Raises `BatchError` at the end, naming what failed and why.
     """
     shared = BatchItem(
         script="",
@@ -64,7 +65,7 @@ async def make_batch(
         async with places:
             # The bars of a batch count episodes; those of its stages would be of several at once.
             DESK.set(Desk(stop=desk.stop))
-            result = await _made(item, out_dir)
+            result = await _made(item, out_dir, only_changed=only_changed)
         ended.append(result)
         desk.report("episodes", len(ended), len(items))
         ANNOUNCE.get(_nobody)(result)
@@ -90,11 +91,11 @@ async def make_batch(
     return results
 
 
-async def _made(item: BatchItem, out_dir: str) -> BatchResult:
+async def _made(item: BatchItem, out_dir: str, *, only_changed: bool) -> BatchResult:
     """Make one episode, unless its package stands; whatever goes wrong is part of the answer."""
     began = time.monotonic()
     try:
-        standing = await asyncio.to_thread(_standing, item, out_dir)
+        standing = await asyncio.to_thread(_standing, item, out_dir) if only_changed else None
     except StudioError as error:
         return _failed(item, error, began)
     except Stopped:
@@ -110,6 +111,7 @@ async def _made(item: BatchItem, out_dir: str) -> BatchResult:
         music_file=item.music_file,
         avatar_image=item.avatar_image,
         name=item.name,
+        anew=not only_changed,
         return_state=True,
     )
     # A fault of the studio itself in one episode must not take the others with it either.

@@ -26,6 +26,9 @@ def batch(
     profile: told.ProfileName = "cpu",
     jobs: Annotated[int, typer.Option(min=1, help="Episodes at once.")] = 2,
     limit: Annotated[int, typer.Option(min=0, help="Episodes in all; 0: every one.")] = 0,
+    only_changed: Annotated[
+        bool, typer.Option("--only-changed/--all-anew", help="Leave alone what stands unchanged.")
+    ] = True,
     cost_per_hour: Annotated[
         float | None, typer.Option(min=0.0, help="What this machine costs, in any currency.")
     ] = None,
@@ -62,6 +65,7 @@ def batch(
         "profile": profile,
         "out_dir": str(out_dir),
         "limit": limit,
+        "only_changed": only_changed,
         "jobs": jobs,
         "options": options,
         "lexicon": str(lexicon or ""),

@@ -23,6 +23,7 @@ from flows import (
     engines_cli,
     gpu_cli,
     publish_cli,
+    serve_cli,
     training_cli,
 )
 from studio.errors import StudioError
@@ -76,16 +77,7 @@ def gc(
     console.print(f"{count} files, {freed / 2**20:.1f} MiB freed from {root}")
 
 
-@app.command()
-def serve(
-    port: Annotated[int, typer.Option(help="On the loopback interface only.")] = 4200,
-) -> None:
-    """Start a Prefect server that stays, with our settings, and print its address."""
-    from flows.server import run_server
-
-    run_server(studio_home(os.environ), port)
-
-
+serve_cli.add_to(app)
 create_cli.add_to(app)
 publish_cli.add_to(app)
 batch_cli.add_to(app)

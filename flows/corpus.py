@@ -13,11 +13,12 @@ from studio.corpus.settings import changed
 from studio.specs import DeviceSpec, GpuSpec
 from studio.types import Check
 from tasks.corpus import check, export, plot, prepare, report_corpus, wanted_spec
+from tasks.notify import NOTIFIED
 from tasks.run import open_run
 from tasks.stage import at
 
 
-@flow(name="corpus", persist_result=False)
+@flow(name="corpus", persist_result=False, **NOTIFIED)
 async def make_corpus(
     sources: list[str],
     store: str = "corpus",
@@ -44,7 +45,7 @@ async def make_corpus(
     return report
 
 
-@flow(name="corpus-check", persist_result=False)
+@flow(name="corpus-check", persist_result=False, **NOTIFIED)
 async def check_corpus(
     store: str = "corpus", batches: dict[str, Any] | None = None
 ) -> tuple[Check, ...]:
@@ -62,7 +63,7 @@ async def check_corpus(
     return checks
 
 
-@flow(name="corpus-export", persist_result=False)
+@flow(name="corpus-export", persist_result=False, **NOTIFIED)
 async def export_corpus(store: str, out_dir: str, shard_mib: int = 128) -> tuple[str, ...]:
     """Write a store's clips as TFRecord shards into `out_dir`."""
     with open_run(store, device=DeviceSpec(), gpu=GpuSpec()) as run:

@@ -41,12 +41,13 @@ async def make_episode(
     music_file: str = "",
     avatar_image: str = "",
     name: str = "",
+    anew: bool = False,
 ) -> Episode:
     """Make the episode of `script` and put its package into `out_dir`.
 
     `name` is the package's, by default the script's without its suffix. `options` are profile keys
     in dotted form, for instance `{"picture.aspect": "9:16"}`; they win over the script's header,
-    which wins over the profile.
+    which wins over the profile. With `anew` nothing is answered from the store.
     """
     name = name or Path(script).stem
     wanted = settle(load_profile(profile), Header(), options or {})
@@ -64,6 +65,7 @@ async def make_episode(
         gpu=wanted.gpu,
         strict=wanted.strict,
         commercial=wanted.commercial,
+        anew=anew,
     ) as run:
         lacks = shortfall(wanted, run.cards)
         if lacks:

@@ -6,10 +6,11 @@ from typing import Any
 
 from prefect import flow
 
+from tasks.notify import NOTIFIED
 from tasks.publish import Publication, publish
 
 
-@flow(name="publish", persist_result=False)
+@flow(name="publish", persist_result=False, **NOTIFIED)
 def publish_site(
     folder: str,
     url: str = "",

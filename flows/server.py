@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import MutableMapping
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from studio.errors import ServerError
 from studio.store import studio_home
+from studio.tether import command
 
 SETTINGS = {
     # No figures leave this machine.
@@ -50,12 +49,8 @@ SETTINGS = {
 START_LIMIT_S = 180.0
 """How long the server may take on a busy machine; 20 s, as shipped, were too few."""
 
-_WITH_PARENT = """
-import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-os.execv(sys.argv[1], sys.argv[1:])
-"""
+STOP_LIMIT_S = 10.0
+"""How long a server may take to end in good order."""
 
 
 def apply_settings(environ: MutableMapping[str, str]) -> None:
@@ -81,18 +76,17 @@ class ShortLivedServer:
         where = ["--host", "127.0.0.1", "--port", self._url.split(":")[2].split("/")[0]]
         folder = str(prefect.__module_path__.parent)
         factory = ["--app-dir", folder, "--factory", "prefect.server.api.server:create_app"]
-        uvicorn = [sys.executable, "-m", "uvicorn", *factory, *where, "--log-level", "error"]
+        uvicorn = [*factory, *where, "--log-level", "error"]
         environ = {**os.environ, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
-        # The kernel ends the server with the thread that started it: the command's main thread.
         self._process = subprocess.Popen(  # noqa: S603 - our own words only
-            [sys.executable, "-c", _WITH_PARENT, *uvicorn], env=environ, stdin=subprocess.DEVNULL
+            command(STOP_LIMIT_S, "uvicorn", uvicorn), env=environ, stdin=subprocess.DEVNULL
         )
         atexit.register(self.stop)
 
     def join(self) -> None:
         """Wait until it answers. Raises `ServerError` when it ends before, or takes too long."""
         deadline = time.monotonic() + START_LIMIT_S
-        while not self._answers():
+        while not answers(self._url):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise ServerError(
                     "Prefect's server",
@@ -105,13 +99,6 @@ class ShortLivedServer:
         os.environ["PREFECT_API_URL"] = self._url
         refresh_global_settings_context()
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self._url}/health", timeout=5) as answer:  # noqa: S310
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
     def stop(self) -> None:
         """End it; nothing is said when it has ended already."""
         if self._process.poll() is None:
@@ -121,6 +108,15 @@ class ShortLivedServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+
+def answers(api_url: str) -> bool:
+    """Whether the server of this address is up. Its health needs no password."""
+    try:
+        with urllib.request.urlopen(f"{api_url}/health", timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def warm_server() -> ShortLivedServer | None:
@@ -142,24 +138,3 @@ def server_environment(home: Path) -> dict[str, str]:
     apply_settings(environ)
     environ.setdefault("PREFECT_HOME", str(home / "prefect"))
     return environ
-
-
-def run_server(home: Path, port: int) -> None:
-    """Run `prefect server start` on the loopback interface until Ctrl-C or SIGTERM stops it."""
-    address = f"http://127.0.0.1:{port}"
-    print(f"Prefect UI: {address}  (Ctrl-C stops it)")
-    print(f"In other terminals: export PREFECT_API_URL={address}/api")
-    where = ["--host", "127.0.0.1", "--port", str(port)]
-    command = [sys.executable, "-m", "prefect", "server", "start", *where]
-    environ = server_environment(home)
-    # Prefect makes this folder itself, but not the ones above it.
-    Path(environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
-    with subprocess.Popen(command, env=environ) as process:  # noqa: S603 - ours
-        # A service manager's SIGTERM must not leave the server behind.
-        before = signal.signal(signal.SIGTERM, lambda _number, _frame: process.terminate())
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-        finally:
-            signal.signal(signal.SIGTERM, before)

@@ -9,6 +9,7 @@ from prefect import flow
 
 from profiles import load_profile
 from studio.training import TrainingResult
+from tasks.notify import NOTIFIED
 from tasks.run import open_run
 from tasks.stage import at
 from tasks.training import (
@@ -20,7 +21,7 @@ from tasks.training import (
 )
 
 
-@flow(name="train", persist_result=False)
+@flow(name="train", persist_result=False, **NOTIFIED)
 async def train_model(
     store: str = "corpus",
     out_dir: str = "out/training",
@@ -48,7 +49,7 @@ async def train_model(
     return result
 
 
-@flow(name="train-diagnose", persist_result=False)
+@flow(name="train-diagnose", persist_result=False, **NOTIFIED)
 async def diagnose_training(
     store: str = "corpus",
     out_dir: str = "out/training",

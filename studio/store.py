@@ -53,10 +53,15 @@ class Draft:
 
 
 class Store:
-    """A content-addressed folder. Opening one creates it; it holds no open files."""
+    """A content-addressed folder. Opening one creates it; it holds no open files.
 
-    def __init__(self, root: Path) -> None:
+    One that does not recall (`recalls=False`) answers nothing from memory: all is made anew, and
+    remembered.
+    """
+
+    def __init__(self, root: Path, *, recalls: bool = True) -> None:
         self.root = root
+        self.recalls = recalls
         self._verified: set[str] = set()
         try:
             for folder in (root / "memory", root / "results", root / "drafts"):
@@ -160,6 +165,8 @@ class Store:
 
     def recall(self, key: str, kind: type[T]) -> T | None:
         """The value remembered under `key`, if it is there and so is all of its media."""
+        if not self.recalls:
+            return None
         place = self.root / "memory" / f"{key}.json"
         try:
             value = TypeAdapter(kind).validate_json(place.read_bytes())

@@ -19,10 +19,15 @@ from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
+from studio.tether import PARENT, end_with_parent
+
 _LOG = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10.0
 """A run must not wait long for somebody to hear of it."""
+
+ORPHAN_GRACE_S: Final = 10.0
+"""How long a run may take to stop and say so when its worker has died."""
 
 _MAX_CHARS: Final = 2000
 """Slack cuts a text at 3000 characters; what failed is said in the first."""
@@ -53,14 +58,30 @@ def tell(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
 class Hooks(TypedDict):
     """The hooks of a flow that sends word, as `prefect.flow` takes them."""
 
+    on_running: list[Any]
     on_completion: list[Any]
     on_failure: list[Any]
     on_crashed: list[Any]
     on_cancellation: list[Any]
 
 
+def tie(_flow: Flow[Any, Any], _flow_run: FlowRun, _state: State[Any]) -> None:
+    """A Prefect hook: a run that a worker started ends with that worker.
+
+    Otherwise a worker that is killed leaves a run behind that nobody can cancel, on cards that the
+    next worker believes to be free. What the run has finished is kept. A run that was started by
+    hand, in whatever terminal, is left alone.
+    """
+    if "PREFECT__FLOW_RUN_ID" in os.environ:
+        end_with_parent(int(os.environ.get(PARENT) or os.getppid()), ORPHAN_GRACE_S)
+
+
 NOTIFIED: Final = Hooks(
-    on_completion=[tell], on_failure=[tell], on_crashed=[tell], on_cancellation=[tell]
+    on_running=[tie],
+    on_completion=[tell],
+    on_failure=[tell],
+    on_crashed=[tell],
+    on_cancellation=[tell],
 )
 """Given to `@flow` by every flow that a person waits for."""
 

@@ -117,12 +117,14 @@ def open_run(
     gpu: GpuSpec,
     strict: bool = False,
     commercial: bool = False,
+    anew: bool = False,
 ) -> Iterator[Run]:
     """A run on this machine's store (`STUDIO_HOME`) and cards, measured until the block ends.
 
-    `name` tells the runs apart that one meter watches (`METER`).
+    `name` tells the runs apart that one meter watches (`METER`). With `anew` nothing is answered
+    from the store.
     """
-    store = Store(studio_home(os.environ))
+    store = Store(studio_home(os.environ), recalls=not anew)
     watched = METER.get(None)
     with (
         store.in_use(),

@@ -107,6 +107,7 @@ def at(run: Run, stage_task: Task[P, R], engines: tuple[str, ...] = ()) -> Task[
     """
     return stage_task.with_options(
         tags=[*stage_task.tags, *tags_for(run, engines)],
+        refresh_cache=not run.store.recalls or None,
         result_storage=run.store.root / "results",
         result_serializer=MediaSerializer(),
     )

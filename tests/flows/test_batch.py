@@ -94,6 +94,15 @@ def test_only_what_changed_is_made_again(first: list[BatchResult], place: Path) 
     assert {"speech", "mix", "package"} <= set(third["talk.md"].made)
 
 
+def test_without_only_changed_everything_is_made_anew_and_comes_out_alike(
+    first: list[BatchResult], place: Path
+) -> None:
+    media = {p: p.read_bytes() for p in (place / "out").rglob("*.mp3")}
+    again = {result.name: result for result in _batch(place, only_changed=False)}
+    assert {"speech", "mix", "package"} <= set(again["talk.txt"].made)
+    assert {p: p.read_bytes() for p in media} == media
+
+
 def test_the_site_of_a_batch_is_published_by_its_flow(
     first: list[BatchResult], place: Path
 ) -> None:

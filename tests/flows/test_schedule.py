@@ -64,19 +64,29 @@ def test_deploy_all_registers_every_deployment_and_the_nightly_runs_are_schedule
     server: tuple[str, dict[str, str]],
 ) -> None:
     url, environ = server
-    for command in (
-        ["work-pool", "create", "studio", "--type", "process"],
-        ["deploy", "--all"],
-    ):
+    commands = [["work-pool", "create", pool, "--type", "process"] for pool in ("cpu", "h200")]
+    for command in (*commands, ["deploy", "--all"]):
         subprocess.run(
             [sys.executable, "-m", "prefect", "--no-prompt", *command],
             cwd=ROOT,
             env=environ,
             check=True,
             capture_output=True,
+            stdin=subprocess.DEVNULL,
         )
     found = httpx.post(f"{url}/deployments/filter", json={}).json()
-    assert {d["name"] for d in found} == {"corpus", "default", "nightly", "site", "training"}
+    named = {(d["name"], d["work_pool_name"]) for d in found}
+    assert {name for name, pool in named if pool == "cpu"} == {
+        "corpus",
+        "default",
+        "nightly",
+        "site",
+        "training",
+    }
+    assert ("h200", "h200") in named
+    assert {d["parameters"]["profile"] for d in found if d["name"] == "h200"} == {"h200"}
+    (night,) = [d["parameters"] for d in found if d["name"] == "nightly"]
+    assert {"folder", "profile", "limit", "only_changed"} <= set(night)
     assert all(":" not in d["entrypoint"] for d in found), "module entrypoints only"
 
     deadline = time.monotonic() + 60
