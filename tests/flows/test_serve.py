@@ -130,7 +130,7 @@ def test_the_deployed_night_makes_the_episodes_of_a_folder_and_only_what_changed
     scripts = house.folder / "scripts"
     scripts.mkdir()
     for name in ("monday", "tuesday", "wednesday"):
-        (scripts / f"{name}.txt").write_text(TEXT.format(words=f"This is {name}."))
+        (scripts / f"{name}.txt").write_text(TEXT.format(words=f"This is what we say on {name}, and a little more."))
     night = {"folder": "scripts", "profile": "draft", "out_dir": "night"}
 
     def made(**more: object) -> dict[str, list[str]]:
