@@ -35,6 +35,7 @@ from studio.store import Store
 from studio.types import SAMPLE_RATE, AvatarPart, Blob, EngineInfo, SpokenLine
 from tasks.checkpoints import weights_identity
 from tasks.film import IDLE_LINE, record
+from tasks.intake import reading
 from tasks.neural import Post
 from tasks.run import Run, secret
 
@@ -162,8 +163,10 @@ def act_line(act: Act, line: SpokenLine, start: int, fps: int, seed: int, run: R
     key = _line_key(act, line, fps, seed)
     part = run.store.recall(key, AvatarPart)
     if part is None:
+        with reading():
+            samples = read_flac(run.store.path(line.audio))
         sound = LineSound(
-            samples=read_flac(run.store.path(line.audio)),
+            samples=samples,
             phonemes=line.phonemes,
             words=line.words,
             num_frames=num_frames,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Literal, cast
@@ -31,6 +31,7 @@ from studio.types import (
 )
 from tasks.acting import Seat, act_idle, act_line, act_of, post_for
 from tasks.film import Reel
+from tasks.intake import reading
 from tasks.looks import look_of, read_look
 from tasks.neural import first_that_serves
 from tasks.run import Run
@@ -73,7 +74,7 @@ def animate(
         (clip, info), taken = first_that_serves(
             run, "avatar", posts, partial(_act, seat, speech, avatar, fps, seed, run, tell)
         )
-        steps += [step for step in taken if step not in steps]
+        steps += _new(taken, steps)
         infos[info.name] = info
         clips.append(clip)
     run.report("avatar", total, total)
@@ -113,6 +114,12 @@ def _act(
         parts=tuple(parts),
     )
     return clip, act.info
+
+
+def _new(taken: Iterable[Fallback], told: Sequence[Fallback]) -> list[Fallback]:
+    """Steps that were not told of another seat: the second one meets what the first has met."""
+    known = {(step.wanted, step.used) for step in told}
+    return [step for step in taken if (step.wanted, step.used) not in known]
 
 
 def _tell(run: Run, done: int, total: int, parts: int) -> None:
@@ -183,9 +190,7 @@ def _seats(
     wanted = {s: look.host for s, look in asked.items() if look.host and s.casefold() in named}
     wanted[""] = read_look("", told.get("", "")).host
     # How high a voice is shows in the speaker's longest line.
-    registers: dict[str, Register] = {
-        s: register_of(read_flac(store.path(longest[s].audio))) for s in speakers
-    }
+    registers: dict[str, Register] = {s: register_of(_sound(longest[s], store)) for s in speakers}
     looks = cast_hosts(speakers, wanted, registers)
     assets = rehearsal.assets
     own = {portrait.speaker.casefold(): portrait for portrait in assets.portraits}
@@ -211,6 +216,11 @@ def _seats(
             )
         )
     return tuple(seats)
+
+
+def _sound(line: SpokenLine, store: Store) -> NDArray[np.float32]:
+    with reading():
+        return read_flac(store.path(line.audio))
 
 
 def _engines(seat: Seat, avatar: AvatarSpec) -> tuple[AvatarEngineName, ...]:

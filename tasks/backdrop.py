@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import av
@@ -26,6 +25,7 @@ from models.picture.scene import Backdrop
 from models.picture.studio_set import studio_set
 from studio.errors import MediaError
 from studio.specs import PictureSpec
+from tasks.intake import fed, reading
 
 REMEDY = "Give a JPEG, PNG or WebP picture, or an MP4, MOV, MKV or WebM film"
 
@@ -42,10 +42,15 @@ def open_backdrop(picture: PictureSpec, layout: Layout, seed: int) -> Backdrop:
     if not picture.background:
         return StillBackdrop(studio_set(layout, colour, seed))
     file = Path(picture.background).expanduser()
-    rgb = read_still(file, colour)
+    with reading():
+        rgb = read_still(file, colour)
     if rgb is not None:
         return StillBackdrop(Planes.from_rgb(cover_fit(rgb, layout.width, layout.height)))
-    return MovingBackdrop(partial(read_film, file, layout.width, layout.height), picture.fps)
+
+    def film() -> Iterator[tuple[float, float, Planes]]:
+        return fed(read_film(file, layout.width, layout.height))
+
+    return MovingBackdrop(film, picture.fps)
 
 
 def check_background(picture: PictureSpec) -> None:

@@ -35,6 +35,7 @@ from studio.types import (
 )
 from tasks.avatar import open_presenter
 from tasks.backdrop import open_backdrop
+from tasks.intake import reading
 
 REPORTS_PER_SECOND = 4
 """How often progress is told, per second of picture."""
@@ -119,7 +120,8 @@ def open_scene(show: Show, picture: PictureSpec, layout: Layout, store: Store) -
         sound = stack.enter_context(soundfile.SoundFile(store.path(show.mix.audio)))
 
         def read(num_samples: int) -> NDArray[np.float32]:
-            return np.asarray(sound.read(num_samples, dtype="float32"), np.float32)
+            with reading():
+                return np.asarray(sound.read(num_samples, dtype="float32"), np.float32)
 
         shown = list(zip(show.clips, layout.hosts, strict=False))
         hosts = tuple(

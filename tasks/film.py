@@ -15,6 +15,7 @@ from studio.errors import AvatarError
 from studio.gpu.steps import step
 from studio.store import Store
 from studio.types import AvatarPart, Blob
+from tasks.intake import fed
 
 IDLE_LINE = -1
 """The `line` of the part that shows a presenter listening."""
@@ -58,7 +59,7 @@ class Reel:
         self._parts = [part for part in parts if part.line != IDLE_LINE]
         self._store = store
         idle = next(part for part in parts if part.line == IDLE_LINE)
-        self._idle = list(_frames(store.path(idle.data)))
+        self._idle = list(fed(_frames(store.path(idle.data))))
         if not self._idle:
             raise AvatarError("avatar", "the listening film is empty", "Run again")
         height, width = self._idle[0].shape[1:]
@@ -95,7 +96,7 @@ class Reel:
         if wanted == self._shown:
             return self._drawn
         if self._open is None or self._open[0] != part.line or wanted[1] < self._shown[1]:
-            self._open = (part.line, _frames(self._store.path(part.data)))
+            self._open = (part.line, fed(_frames(self._store.path(part.data))))
             self._shown = (part.line, -1)
         for _ in range(wanted[1] - self._shown[1]):
             planes = next(self._open[1], None)

@@ -39,6 +39,7 @@ from studio.types import (
     SpeechTrack,
     SpokenLine,
 )
+from tasks.intake import reading
 
 CODEC_HEADROOM_DB = 1.0
 """How far below the deliverable's ceiling the master stays: AAC and MP3 add up to this to a peak
@@ -138,7 +139,8 @@ def spoken_spans(speech: SpeechTrack) -> list[tuple[int, int]]:
 
 
 def _read_line(store: Store, line: SpokenLine) -> Samples:
-    samples = read_flac(store.path(line.audio))
+    with reading():
+        samples = read_flac(store.path(line.audio))
     if samples.shape != (line.num_samples,):
         found = f"its recording holds {samples.shape} samples instead of {line.num_samples}"
         raise SpeechError(f"line {line.index + 1}", found, "Delete it with `studio gc` and retry")
@@ -163,7 +165,8 @@ def _beds(
     decoded: dict[int, Path] = {}
     for (cue, start), steps in beds.items():
         if cue not in decoded:
-            decoded[cue] = _decoded(pieces[cue], store, stack)
+            with reading():
+                decoded[cue] = _decoded(pieces[cue], store, stack)
         length = max(placed.offset + placed.num_samples for placed in steps)
         open_piece = partial(_fitted, decoded[cue], pieces[cue], length)
         level = bed_gain(open_piece, num_channels, wanted_lufs)

@@ -17,6 +17,7 @@ from studio.specs import DeviceSpec, MixSpec, MusicEngineName, MusicSpec, VoiceS
 from studio.store import Store
 from studio.timeline import seconds_estimate
 from studio.types import SAMPLE_RATE, Blob, MusicCue, MusicPiece, MusicTrack, Rehearsal
+from tasks.intake import fed
 from tasks.neural import Post, first_that_serves
 from tasks.run import Run
 from tasks.stage import stage
@@ -178,7 +179,7 @@ def _recorded(store: Store, cue: MusicCue, recording: Blob, music: MusicSpec) ->
         return replace(known, cue=cue.index)
     with store.draft(".flac") as draft, open_flac(draft.path, 2) as file:
         num_samples = 0
-        for block in decode_audio(store.path(recording), music.file_offset_s):
+        for block in fed(decode_audio(store.path(recording), music.file_offset_s)):
             file.write(block)
             num_samples += len(block)
     if num_samples == 0:

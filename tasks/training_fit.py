@@ -20,6 +20,7 @@ from models.training.vocoder import to_sound
 from studio.corpus import AugmentSpec, BatchSpec
 from studio.corpus.settings import changed
 from studio.training import LossPoint, Sentence, TrainingResult, TrainSpec
+from tasks.intake import fed, reading
 from tasks.run import Stopped
 from tasks.training_checkpoint import Checkpoint, load, save, write_losses
 from tasks.training_plots import draw_losses, draw_mels
@@ -178,7 +179,8 @@ def _run(
         while course.step < wanted.num_steps:
             report(course.step, wanted.num_steps)
             before = time.perf_counter()
-            parts = [next(batches) for _ in range(world)]
+            with reading():
+                parts = [next(batches) for _ in range(world)]
             course.fetch_s += time.perf_counter() - before
             found.append(course.trainer.step(parts)["mel"])
             course.step += 1
@@ -202,7 +204,7 @@ def _run(
 def validate(course: Course) -> float:
     """L1 of the normalised mel over every frame of the validation clips."""
     total = frames = 0.0
-    for batch in dataset(course.held, validation_spec(course.spec.batch)):
+    for batch in fed(dataset(course.held, validation_spec(course.spec.batch))):
         found = course.trainer.evaluate([batch])
         total += float(found["mel"]) * float(found["frames"])
         frames += float(found["frames"])

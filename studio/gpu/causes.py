@@ -1,14 +1,15 @@
 """Why a card was idle, interval by interval, with the evidence.
 
-Each sample's idle time goes to one cause. What a stage says of itself (it loads, it waits for input
-or for a lease) comes before what sensors suggest; what neither explains is "unknown", and a verdict
-drawn from too much of it is "inconclusive" rather than a guess.
+What a stage says of itself (it loads, it waits for input or for a lease) comes before what sensors
+suggest: it explains a sample's idle time for as long as it was said. What neither explains is
+"unknown", and a verdict drawn from too much of it is "inconclusive" rather than a guess.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +64,10 @@ LAUNCHING_PCT = 25.0
 every 5 to 10 µs (an estimate), so that even kernels of 2 µs run for a quarter of the time."""
 
 
+_NOTHING_S = 1e-9
+"""Less than this is rounding."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdleTime:
     """Idle time of one card with one cause: `by_span` says in which spans, `evidence` what was
@@ -93,23 +98,12 @@ def idle_times(trace: Trace, card: int) -> tuple[tuple[IdleTime, ...], float]:
     piles: defaultdict[Cause, _Pile] = defaultdict(_Pile)
     spans: defaultdict[Cause, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     watched_s = 0.0
-    lends = any(span.holds for span in trace.spans)
-    for sample in trace.samples:
-        reading = sample.card(card)
-        if reading is None or reading.gpu_util_pct is None:
-            continue
+    for sample, reading, parts in idle_parts(trace, card):
         watched_s += sample.seconds
-        middle = (sample.start_s + sample.end_s) / 2.0
-        active = [span for span in trace.spans if span.start_s <= middle < span.end_s]
-        users = [span for span in active if _uses(span, card, middle)] if lends else active
-        cause, idle = classify(trace, sample, reading, active, users)
-        if idle <= 0.0:
-            continue
-        seconds = idle * sample.seconds
-        _pile(piles[cause], sample, reading, seconds)
-        blamed = _blamed(cause, active, users, middle)
-        for span in blamed:
-            spans[cause][span.id] += seconds / len(blamed)
+        for part in parts:
+            _pile(piles[part.cause], sample, reading, part.seconds)
+            for span in part.blamed:
+                spans[part.cause][span.id] += part.seconds / len(part.blamed)
     times = [
         IdleTime(
             cause,
@@ -122,14 +116,41 @@ def idle_times(trace: Trace, card: int) -> tuple[tuple[IdleTime, ...], float]:
     return tuple(sorted(times, key=lambda time: -time.seconds)), watched_s
 
 
-def classify(
+@dataclass(frozen=True, slots=True)
+class IdlePart:
+    """A part of one sample's idle time, its cause, and the spans in which the cause lies."""
+
+    cause: Cause
+    seconds: float
+    blamed: Sequence[Span]
+
+
+def idle_parts(
+    trace: Trace, card: int
+) -> Iterator[tuple[Sample, CardReading, tuple[IdlePart, ...]]]:
+    """Every sample in which the card's utilisation was read, with its idle time by cause."""
+    lends = any(span.holds for span in trace.spans)
+    sayings = {span.id: _Sayings(span) for span in trace.spans}
+    for sample in trace.samples:
+        reading = sample.card(card)
+        if reading is None or reading.gpu_util_pct is None:
+            continue
+        middle = (sample.start_s + sample.end_s) / 2.0
+        active = [span for span in trace.spans if span.start_s <= middle < span.end_s]
+        users = [span for span in active if _uses(span, card, middle)] if lends else active
+        yield sample, reading, tuple(_parts(trace, sample, reading, active, users, sayings))
+
+
+def _parts(
     trace: Trace,
     sample: Sample,
     reading: CardReading,
     active: Sequence[Span],
     users: Sequence[Span],
-) -> tuple[Cause, float]:
-    """The cause of one sample's idle share, and that share (0 to 1).
+    sayings: Mapping[str, _Sayings],
+) -> Iterator[IdlePart]:
+    """One sample's idle time, shared out: first to what stages say of themselves, for as long as
+    they say it in this sample; the rest to what the sensors suggest.
 
     Args:
         trace: for the number of cores.
@@ -137,24 +158,60 @@ def classify(
         reading: the card in that interval; its utilisation is known.
         active: spans that ran.
         users: those of them that had the card.
+        sayings: what each span says.
     """
     util = reading.gpu_util_pct or 0.0
-    middle = (sample.start_s + sample.end_s) / 2.0
     thread_pct = sample.busiest_thread_pct or 0.0
     hollow = reading.sm_active_pct is not None and reading.sm_active_pct < HOLLOW * util
     if hollow and util >= LAUNCHING_PCT and thread_pct >= BUSY_THREAD_PCT:
-        return "launch_bound", 1.0 - (reading.sm_active_pct or 0.0) / 100.0
-    idle = 1.0 - util / 100.0
-    said = {kind for span in (users or active) if (kind := phase_at(span, middle)) is not None}
-    if not active:
-        return "between_stages", idle
+        empty = 1.0 - (reading.sm_active_pct or 0.0) / 100.0
+        yield IdlePart("launch_bound", empty * sample.seconds, users or active)
+        return
+    left_s = (1.0 - util / 100.0) * sample.seconds
     if not users:
-        waits = any(_waits_for(span, reading.card, middle) for span in active)
-        return ("lease" if waits else "no_gpu_work"), idle
+        if left_s > 0.0:
+            yield IdlePart(_without_users(sample, reading, active), left_s, active)
+        return
     for kind, cause in _SAID:
-        if kind in said:
-            return cause, idle
-    return _sensed(trace, sample, reading), idle
+        said = [(sayings[span.id].seconds(kind, sample), span) for span in users]
+        seconds = min(left_s, max(said, key=lambda item: item[0])[0])
+        if seconds > _NOTHING_S:
+            yield IdlePart(cause, seconds, [span for length, span in said if length])
+            left_s -= seconds
+    if left_s > _NOTHING_S:
+        yield IdlePart(_sensed(trace, sample, reading), left_s, users)
+
+
+def _without_users(sample: Sample, reading: CardReading, active: Sequence[Span]) -> Cause:
+    """Why a card is idle that no running stage holds."""
+    if not active:
+        return "between_stages"
+    middle = (sample.start_s + sample.end_s) / 2.0
+    waits = any(_waits_for(span, reading.card, middle) for span in active)
+    return "lease" if waits else "no_gpu_work"
+
+
+class _Sayings:
+    """The phases of a span, found by time: there may be thousands."""
+
+    def __init__(self, span: Span) -> None:
+        self._phases: dict[PhaseKind, tuple[list[float], list[float]]] = {}
+        for phase in sorted(span.phases, key=lambda phase: (phase.start_s, phase.end_s)):
+            starts, ends = self._phases.setdefault(phase.kind, ([], []))
+            starts.append(phase.start_s)
+            # Phases of one kind follow one another; should one lie in another, the longer counts.
+            ends.append(max(phase.end_s, ends[-1] if ends else phase.end_s))
+
+    def seconds(self, kind: PhaseKind, sample: Sample) -> float:
+        """How much of a sample a span spent in phases of a kind."""
+        starts, ends = self._phases.get(kind, ([], []))
+        total, place = 0.0, bisect_right(ends, sample.start_s)
+        reached = sample.start_s
+        while place < len(starts) and starts[place] < sample.end_s:
+            upto = min(ends[place], sample.end_s)
+            total += max(0.0, upto - max(starts[place], reached))
+            reached, place = max(reached, upto), place + 1
+        return total
 
 
 _SAID: tuple[tuple[PhaseKind, Cause], ...] = (
@@ -206,15 +263,6 @@ def _uses(span: Span, card: int, moment_s: float) -> bool:
     return any(hold.card == card and hold.start_s <= moment_s < hold.end_s for hold in span.holds)
 
 
-def _blamed(
-    cause: Cause, active: Sequence[Span], users: Sequence[Span], moment_s: float
-) -> Sequence[Span]:
-    """The spans in which the cause lies: those that said so, else those that had the card."""
-    kind = next((kind for kind, said in _SAID if said == cause), None)
-    speaking = [span for span in (users or active) if phase_at(span, moment_s) == kind]
-    return speaking if kind is not None and speaking else (users or active)
-
-
 def _pile(pile: _Pile, sample: Sample, reading: CardReading, seconds: float) -> None:
     pile.seconds += seconds
     length = sample.seconds
@@ -246,7 +294,7 @@ def _evidence(cause: Cause, pile: _Pile, cpu_count: int) -> str:
         "encoder_bound": f"encoder at {pile.encoder_pct_s / length:.0f} %, card at {util:.0f} %",
         "io_bound": f"storage stalled work {pile.stall_pct_s / length:.0f} % of the time",
         "loading": "the stage says that it loads",
-        "input": "the stage says that it waits for its input",
+        "input": "the stage says that it reads or waits for its input",
         "lease": "the stage says that it waits for the ledger",
         "no_gpu_work": "no running stage holds a share of the card",
         "between_stages": "no stage is open in the trace",

@@ -87,8 +87,9 @@ def _said(stage: str, spans: Sequence[Span]) -> Iterator[tuple[str, str, str, Wi
         yield f"keep the engine of {stage} loaded between uses", stage, why, Wish(shorter_s=loads)
     inputs = {span.id: phase_seconds(span, ("input",)) for span in spans}
     if any(inputs.values()):
-        why = f"{sum(inputs.values()):.1f} s of waiting for input"
-        yield f"feed {stage} sooner: prefetch its input", stage, why, Wish(shorter_s=inputs)
+        why = f"{sum(inputs.values()):.1f} s of reading, decoding and waiting for it"
+        what = f"have the input of {stage} ready sooner: read and decode it ahead"
+        yield what, stage, why, Wish(shorter_s=inputs)
     waits = {span.id: phase_seconds(span, ("lease",)) for span in spans}
     if any(waits.values()):
         why = f"{sum(waits.values()):.1f} s of waiting for a share of the card"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -11,6 +12,11 @@ from studio.gpu.books import Books
 from studio.gpu.steps import StepBook
 from studio.gpu.trace import Hold, Phase, PhaseKind, Span
 from studio.types import StageUse
+
+_MOST_PHASES = 1024
+"""Of one kind in one span. A loop that fetches a batch a thousand times a minute would otherwise
+fill the report with phases.
+"""
 
 
 class Watch(Protocol):
@@ -61,7 +67,7 @@ class Running:
         self._meter = meter
         self.start_ns, self.end_ns = 0, 0
         self.steps = StepBook()
-        self._phases: list[tuple[PhaseKind, int, int]] = []
+        self._phases: defaultdict[PhaseKind, list[tuple[int, int]]] = defaultdict(list)
         self._leases: list[Lent] = []
 
     @contextmanager
@@ -73,14 +79,24 @@ class Running:
         """
         start = self._meter.now_ns()
         yield
-        self._phases.append((kind, start, self._meter.now_ns()))
+        self._note(kind, start, self._meter.now_ns())
 
     def holds(self, lease: Lent) -> None:
-        """Note that the stage works on the lease's card, and how long it waited for it."""
+        """Note that the stage works on the lease's card, and how long it waited for it. A lease
+        that it has already, with an engine that it uses again, is not counted twice.
+        """
+        if lease in self._leases:
+            return
         with self._meter.boundary():
             self._leases.append(lease)
         if lease.granted_ns > max(lease.asked_ns, self.start_ns):
-            self._phases.append(("lease", max(lease.asked_ns, self.start_ns), lease.granted_ns))
+            self._note("lease", max(lease.asked_ns, self.start_ns), lease.granted_ns)
+
+    def _note(self, kind: PhaseKind, start_ns: int, end_ns: int) -> None:
+        phases = self._phases[kind]
+        phases.append((start_ns, end_ns))
+        if len(phases) > _MOST_PHASES:
+            self._phases[kind] = paired(phases)
 
     def owns(self, pid: int) -> None:
         """A child process works for this stage. Needed only for children that another stage or
@@ -119,7 +135,11 @@ class Running:
             after=self.after,
             phases=tuple(
                 Phase(kind=kind, start_s=seconds(start), end_s=seconds(end))
-                for kind, start, end in self._phases
+                for start, end, kind in sorted(
+                    (start, end, kind)
+                    for kind, phases in list(self._phases.items())
+                    for start, end in phases
+                )
             ),
             holds=tuple(
                 Hold(
@@ -131,3 +151,14 @@ class Running:
                 for lease in self._leases
             ),
         )
+
+
+def paired(phases: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Half as many phases: each two neighbours as one of their common length, from where the first
+    began. The sum stays exact, the place is right to the distance of the two.
+
+    Phases in order that do not overlap stay so. The last one of an odd number stays as it is.
+    """
+    pairs = zip(phases[::2], phases[1::2], strict=False)
+    made = [(first[0], first[1] + second[1] - second[0]) for first, second in pairs]
+    return made + list(phases[2 * len(made) :])

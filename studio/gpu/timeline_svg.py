@@ -11,8 +11,8 @@ import base64
 from collections.abc import Callable, Iterable, Sequence
 from html import escape as escape_html
 
-from studio.gpu.causes import WORDS, Cause, classify
-from studio.gpu.trace import CardReading, PhaseKind, Sample, Span, Trace
+from studio.gpu.causes import WORDS, Cause, idle_parts
+from studio.gpu.trace import CardReading, PhaseKind, Sample, Trace
 
 _WIDTH, _LEFT, _RIGHT = 960.0, 132.0, 14.0
 _ROW, _BAR, _CHART, _STRIP, _GAP = 24.0, 16.0, 84.0, 9.0, 34.0
@@ -270,18 +270,11 @@ def _line(
 def _cause_strip(trace: Trace, card: int) -> list[tuple[float, float, Cause]]:
     """Where the card was idle, and why; neighbours with one cause are joined."""
     strip: list[tuple[float, float, Cause]] = []
-    lends = any(span.holds for span in trace.spans)
     coarse_s = trace.end_s / _COLUMNS
-    for sample in trace.samples:
-        reading = sample.card(card)
-        if reading is None or reading.gpu_util_pct is None:
+    for sample, _, parts in idle_parts(trace, card):
+        if sum(part.seconds for part in parts) < _SHOWN_IDLE * sample.seconds:
             continue
-        middle = (sample.start_s + sample.end_s) / 2.0
-        active = [span for span in trace.spans if span.start_s <= middle < span.end_s]
-        users = [span for span in active if not lends or _holds(span, card)]
-        cause, idle = classify(trace, sample, reading, active, users)
-        if idle < _SHOWN_IDLE:
-            continue
+        cause = max(parts, key=lambda part: part.seconds).cause
         goes_on = strip and strip[-1][2] == cause and sample.start_s - strip[-1][1] <= coarse_s
         too_thin = strip and strip[-1][1] - strip[-1][0] < coarse_s
         if goes_on or too_thin:
@@ -289,10 +282,6 @@ def _cause_strip(trace: Trace, card: int) -> list[tuple[float, float, Cause]]:
         else:
             strip.append((sample.start_s, sample.end_s, cause))
     return strip
-
-
-def _holds(span: Span, card: int) -> bool:
-    return any(hold.card == card for hold in span.holds)
 
 
 def _axis(top: float, total_s: float) -> list[str]:
