@@ -46,7 +46,9 @@ class Paste:
     ) -> None:
         height, width = portrait.shape[:2]
         left, top, right, bottom = box
-        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        shown = mask.amax(dim=1).nonzero().flatten() + top
+        x0, x1 = max(left, 0), min(right, width)
+        y0, y1 = max(int(shown[0]), 0), min(int(shown[-1]) + 1, height)
         self.size = bottom - top, right - left
         self.rows, self.columns = slice(y0, y1), slice(x0, x1)
         self.inner = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)

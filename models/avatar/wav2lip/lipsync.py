@@ -11,12 +11,12 @@ from typing import Final
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
+import torch.nn.functional as F  # noqa: N812 - the name every torch reader knows
 from torch import Tensor
 
 from models.avatar import LineSound
 from models.avatar.audio_features import SPEECH_RATE, hush, mel, wav2lip_windows
-from models.avatar.face.boxes import Detection, smooth
+from models.avatar.face.boxes import Detection
 from models.avatar.face.detectors import detect_s3fd
 from models.avatar.face.landmarks import Points
 from models.avatar.face.s3fd import S3FD
@@ -25,12 +25,12 @@ from models.avatar.paste import Paste, feather
 from models.avatar.placement import Frames, Placement, place, surfacing, to_host
 from models.avatar.portrait import Picture, as_portrait, the_face
 from models.avatar.stopwatch import Stopwatch
+from models.avatar.wav2lip.film_faces import face_box, film_boxes, follow
 from models.avatar.wav2lip.net import FACE_PX, Wav2Lip
 from models.avatar.wav2lip.portrait_decoder import PortraitDecoder
 from models.avatar.weights import S3FD as S3FD_WEIGHTS
 from models.avatar.weights import WAV2LIP, load, weights_directory
 from studio.audio import resample
-from studio.errors import NoFaceError
 from studio.specs import AvatarSpec, DeviceSpec
 from studio.types import SAMPLE_RATE, EngineInfo
 
@@ -42,8 +42,6 @@ INFO: Final = EngineInfo(
     memory_gib=1.5,
     rate=25,
 )
-CHIN_PX: Final = 10
-"""The box is extended below by this, so that the chin may drop (the authors' default padding)."""
 EDGE: Final = 0.12
 """Share of the face's box over which the picture fades into the portrait."""
 EYES: Final = 0.42
@@ -59,12 +57,6 @@ def load_network(directory: Path) -> Wav2Lip:
     return fold(load(Wav2Lip(), WAV2LIP, directory))
 
 
-def face_box(face: Detection, width: int, height: int) -> tuple[int, int, int, int]:
-    """The rectangle that the network paints: the detector's, with the chin, inside the picture."""
-    left, top, right, bottom = (int(v) for v in face.box)
-    return max(0, left), max(0, top), min(width, right), min(height, bottom + CHIN_PX)
-
-
 def mouth_mask(height: int, width: int) -> Tensor:
     """Where the generated face replaces the portrait (height, width): all round feathered, from
     below the eyes down.
@@ -72,6 +64,23 @@ def mouth_mask(height: int, width: int) -> Tensor:
     place = (torch.arange(height) + 0.5) / height
     below_eyes = ((place - EYES) / EDGE).clamp(0, 1)
     return feather(height, width, EDGE) * ((1 - torch.cos(below_eyes * torch.pi)) / 2)[:, None]
+
+
+def first_shown_row(height: int) -> int:
+    """The first of the network's 96 rows that `mouth_mask` lets through in a box of this height.
+
+    A row of the box looks at the network's rows within one of its own place, further where the
+    box is the smaller of the two and the resize averages.
+    """
+    reach = max(1.0, FACE_PX / height)
+    return max(0, int(EYES * FACE_PX + 0.5 - reach))
+
+
+def completed(faces: Tensor) -> Tensor:
+    """The network's rows from `first_shown_row` on -> whole faces (n, 3, 96, 96), black where the
+    mask hides them.
+    """
+    return F.pad(faces, (0, 0, FACE_PX - faces.shape[2], 0))
 
 
 def net_faces(crops: list[Picture], device: torch.device) -> Tensor:
@@ -111,7 +120,8 @@ class LipSync:
         with surfacing("wav2lip"), torch.inference_mode():
             folded = network.to(placement.device)
             crops = net_faces([portrait[top:bottom, left:right]], placement.device)
-            decoder = PortraitDecoder(folded, folded.face_stages(crops)).eval()
+            first_row = first_shown_row(bottom - top)
+            decoder = PortraitDecoder(folded, folded.face_stages(crops), first_row)
             self._decoder = placement.settle(decoder)
             mask = mouth_mask(bottom - top, right - left)
             self._paste = Paste(portrait, box, mask, placement.device)
@@ -138,7 +148,7 @@ class LipSync:
                     windows = wav2lip_windows(spectrogram, frames, line.fps)
                     faces = self._decoder(windows.to(dtype))
                 with step("paste"):
-                    batch = self._paste(faces.flip(1))
+                    batch = self._paste(completed(faces.flip(1)))
             yield batch
         with surfacing("wav2lip"):
             self._watch.read(wait=True)
@@ -163,6 +173,7 @@ class FilmSync:
         self._placement, self._batch = placement, batch
         self._watch = Stopwatch(placement.device)
         boxes = film_boxes(faces, width, height)
+        self._first_row = first_shown_row(int((boxes[:, 3] - boxes[:, 1]).min()))
         with surfacing("wav2lip"), torch.inference_mode():
             self._network = placement.settle(network)
             crops = [frame[b[1] : b[3], b[0] : b[2]] for frame, b in zip(film, boxes, strict=True)]
@@ -188,32 +199,15 @@ class FilmSync:
                 shown = [i % len(self._pastes) for i in frames]
                 with step("lips"):
                     windows = wav2lip_windows(spectrogram, frames, line.fps)
-                    faces = self._network(windows.to(self._placement.dtype), self._faces[shown])
+                    windows = windows.to(self._placement.dtype)
+                    faces = self._network(windows, self._faces[shown], self._first_row)
                 with step("paste"):
-                    faces = faces.flip(1)
+                    faces = completed(faces.flip(1))
                     pasted = [self._pastes[i](faces[j : j + 1]) for j, i in enumerate(shown)]
                     batch = torch.cat(pasted)
             yield batch
         with surfacing("wav2lip"):
             self._watch.read(wait=True)
-
-
-def film_boxes(faces: list[Detection | None], width: int, height: int) -> NDArray[np.int64]:
-    """Boxes (n, 4) of a film from its frames' detections, steadied.
-
-    A frame without a detection takes the box of its nearest neighbour in time instead of failing
-    the film.
-
-    Raises:
-        NoFaceError: No frame has a face.
-    """
-    seen = np.array([i for i, face in enumerate(faces) if face is not None])
-    if len(seen) == 0:
-        remedy = "Give a film in which the presenter faces the camera"
-        raise NoFaceError("portrait", f"no face in any of {len(faces)} frames", remedy)
-    nearest = [faces[seen[np.abs(seen - i).argmin()]] for i in range(len(faces))]
-    boxes = [face_box(face, width, height) for face in nearest if face is not None]
-    return smooth(np.array(boxes, np.float64))
 
 
 def face_around(marks: Points) -> Detection:
@@ -246,8 +240,7 @@ def open_lipsync(
     detector = load(S3FD(), S3FD_WEIGHTS, directory).to(placement.device)
     with surfacing("wav2lip: face detection"):
         if portrait.ndim == 4:
-            found = [_detected(detector, frame, placement) for frame in portrait]
-            faces = [max(each, key=lambda face: face.area, default=None) for each in found]
+            faces = follow(portrait, lambda frame: _detected(detector, frame, placement))
             return FilmSync(network, portrait, faces, placement, spec.batch)
         picture = as_portrait(portrait)
         face = the_face(_detected(detector, picture, placement))

@@ -13,6 +13,8 @@ from models.avatar.speech_encoder import EMBEDDING, ConvBlock, residual_blocks, 
 
 FACE_PX = 96
 """Side of the face the network sees and paints."""
+DOUBLINGS = 5
+"""Decoder blocks that double the resolution: 3x3 to 96x96."""
 
 
 class UpBlock(nn.Module):
@@ -58,6 +60,23 @@ def _face_decoder() -> nn.ModuleList:
     return nn.ModuleList(stages)
 
 
+def rows_spared(first_row: int) -> tuple[int, ...]:
+    """The first row of each decoder block's input that the picture from `first_row` on depends on,
+    counted in the block's own resolution.
+
+    Backwards from the picture: a 3x3 convolution sees one row above, so the output block needs
+    `first_row` - 1, the two residual convolutions of a block two rows more; a doubling that begins
+    with row i gives exact rows from 2 i on. What is cut off leaves a false edge, whose mark never
+    comes as far down as the rows that are wanted.
+    """
+    wanted = first_row - 1
+    starts = []
+    for _ in range(DOUBLINGS):
+        wanted = max(0, wanted - 2) // 2
+        starts.append(wanted)
+    return (0, 0, *reversed(starts))
+
+
 class Wav2Lip(nn.Module):
     """Speech and a half-masked face in, the same face speaking out."""
 
@@ -81,19 +100,23 @@ class Wav2Lip(nn.Module):
             stages.append(face)
         return stages
 
-    def decode(self, speech: Tensor, stages: list[Tensor]) -> Tensor:
-        """Embeddings (B, 512, 1, 1) and face stages (B or 1, ...) -> faces (B, 3, 96, 96) in [0,
-        1].
+    def decode(self, speech: Tensor, stages: list[Tensor], first_row: int = 0) -> Tensor:
+        """Embeddings (B, 512, 1, 1) and face stages (B or 1, ...) -> faces (B, 3, 96 - first_row,
+        96) in [0, 1], from `first_row` down.
         """
-        x = speech
-        for block, stage in zip(self.face_decoder_blocks, reversed(stages), strict=True):
-            x = block(x)
-            x = torch.cat((x, stage.expand(x.shape[0], -1, -1, -1)), dim=1)
+        x, top = speech, 0
+        starts = rows_spared(first_row)
+        for block, start, stage in zip(
+            self.face_decoder_blocks, starts, reversed(stages), strict=True
+        ):
+            x = block(x[:, :, start - top :])
+            top = 2 * start
+            x = torch.cat((x, stage[:, :, top:].expand(x.shape[0], -1, -1, -1)), dim=1)
         image: Tensor = self.output_block(x)
-        return image
+        return image[:, :, first_row - top :]
 
-    def forward(self, mel: Tensor, face: Tensor) -> Tensor:
-        """Mel windows (B, 1, 80, 16) in [-4, 4] and faces (B, 6, 96, 96) -> faces (B, 3, 96, 96)
-        in [0, 1].
+    def forward(self, mel: Tensor, face: Tensor, first_row: int = 0) -> Tensor:
+        """Mel windows (B, 1, 80, 16) in [-4, 4] and faces (B, 6, 96, 96) -> faces (B, 3, 96 -
+        first_row, 96) in [0, 1].
         """
-        return self.decode(self.audio_encoder(mel), self.face_stages(face))
+        return self.decode(self.audio_encoder(mel), self.face_stages(face), first_row)

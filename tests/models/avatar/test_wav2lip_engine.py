@@ -22,14 +22,15 @@ from models.avatar.face.s3fd import S3FD  # noqa: E402
 from models.avatar.folding import fold  # noqa: E402
 from models.avatar.paste import Paste, feather  # noqa: E402
 from models.avatar.placement import Placement, place, surfacing, to_host  # noqa: E402
+from models.avatar.wav2lip.film_faces import face_box  # noqa: E402
 from models.avatar.wav2lip.lipsync import (  # noqa: E402
-    FilmSync,
     LipSync,
-    face_box,
-    film_boxes,
+    completed,
+    first_shown_row,
+    mouth_mask,
     net_faces,
 )
-from models.avatar.wav2lip.net import Wav2Lip  # noqa: E402
+from models.avatar.wav2lip.net import FACE_PX, Wav2Lip  # noqa: E402
 from models.avatar.wav2lip.portrait_decoder import PortraitDecoder  # noqa: E402
 from studio.errors import AvatarError, EngineUnavailable, NoFaceError, SettingError  # noqa: E402
 from studio.specs import AvatarSpec, DeviceSpec  # noqa: E402
@@ -77,11 +78,27 @@ def filmed(engine: Actor, sound: LineSound) -> NDArray[np.uint8]:
 
 def test_constant_decoder_is_the_network(folded: Wav2Lip, portrait: NDArray[np.uint8]) -> None:
     whole, faces = network(), net_faces([portrait[30:150, 60:150]], CPU.device)
-    windows = wav2lip_windows(mel(chirp(0.5)[::3]), range(3), 25)
+    windows = wav2lip_windows(mel(chirp(0.5)[::3]), range(2, 4), 25)
+    stages = folded.face_stages(faces)
     with torch.inference_mode():
-        direct = whole(windows, faces.expand(3, -1, -1, -1))
-        once = PortraitDecoder(folded, folded.face_stages(faces))(windows)
-    assert (direct - once).abs().max() < 2e-5
+        direct = whole(windows, faces.expand(2, -1, -1, -1))
+        for first_row in (0, 17, 39, 95):
+            once = PortraitDecoder(folded, stages, first_row)(windows)
+            again = whole(windows, faces.expand(2, -1, -1, -1), first_row)
+            assert once.shape == again.shape == (2, 3, FACE_PX - first_row, FACE_PX)
+            assert (direct[:, :, first_row:] - once).abs().max() < 2e-5
+            assert (direct[:, :, first_row:] - again).abs().max() < 2e-5
+
+
+@pytest.mark.parametrize("height", [48, 95, 96, 97, 400, 1081])
+def test_rows_that_are_not_decoded_would_not_show(height: int) -> None:
+    portrait = np.random.default_rng(height).integers(0, 256, (height, 64, 3), dtype=np.uint8)
+    paste = Paste(portrait, (0, 0, 64, height), mouth_mask(height, 64), CPU.device)
+    faces, first_row = torch.rand(1, 3, FACE_PX, FACE_PX), first_shown_row(height)
+    assert 30 < first_row < 40
+    assert torch.equal(paste(faces), paste(completed(faces[:, :, first_row:])))
+    shown = completed(faces[:, :, first_row + 3 :])
+    assert not torch.equal(paste(faces), paste(shown))
 
 
 def test_frames_are_asked_for_and_do_not_depend_on_the_batch(
@@ -172,42 +189,6 @@ def test_paste_blends_by_its_mask() -> None:
     assert (frames[:, :30] == 100).all()
     assert mask[10, 10] == 1
     assert mask.min() < 0.02
-
-
-def film(frames: int) -> NDArray[np.uint8]:
-    """A presenter's head that moves to the right by two pixels a frame."""
-    ground = np.random.default_rng(3).integers(0, 256, (120, 200, 3), dtype=np.uint8)
-    return np.stack([np.roll(ground, 2 * i, axis=1) for i in range(frames)])
-
-
-def test_a_film_is_repeated_and_its_box_follows(folded: Wav2Lip) -> None:
-    source = film(6)
-    faces: list[Detection | None] = [
-        Detection(box=(20.0 + 2 * i, 10.0, 90.0 + 2 * i, 90.0), score=0.9) for i in range(6)
-    ]
-    faces[3] = None  # one frame without a detection does not fail the film
-    engine = FilmSync(folded, source, faces, CPU, batch=4)
-    frames = filmed(engine, line(np.zeros(SAMPLE_RATE // 2, np.float32), 9))
-    assert frames.shape == (9, 120, 200, 3)
-    assert np.abs(frames[6:].astype(int) - frames[:3]).max() <= 1
-    assert (frames[:, 105:] == source[[0, 1, 2, 3, 4, 5, 0, 1, 2], 105:]).all()
-    assert (frames[2, 60:90, 50:80] != source[2, 60:90, 50:80]).mean() > 0.9
-
-
-def test_a_film_without_faces_is_refused(folded: Wav2Lip) -> None:
-    with pytest.raises(NoFaceError, match="no face in any of 2 frames"):
-        FilmSync(folded, film(2), [None, None], CPU)
-
-
-def test_boxes_of_a_film_are_steadied() -> None:
-    rng = np.random.default_rng(0)
-    shaky = [
-        Detection(box=(50 + dx, 40 + dy, 120 + dx, 130 + dy), score=1.0)
-        for dx, dy in rng.normal(0, 4, (30, 2))
-    ]
-    boxes = film_boxes(list(shaky), 400, 300)
-    raw = np.array([face_box(face, 400, 300) for face in shaky])
-    assert boxes.std(axis=0).max() < 0.7 * raw.std(axis=0).min()
 
 
 def checkpoint(directory: Path) -> None:
