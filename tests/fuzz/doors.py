@@ -36,7 +36,7 @@ from tasks.delivery import staged
 from tasks.package import package_episode
 from tasks.publish import publish_folder
 from tasks.report_files import read_report, write_report
-from tests.fuzz import grammar
+from tests.fuzz import grammar, media
 from tests.studio.gpu.demo_run import demo_run
 from tests.studio.test_script_properties import check
 from tests.tasks.small_episode import heard_only, shared_contents, shared_store, small_brief
@@ -269,4 +269,8 @@ DOORS: Mapping[str, Door] = {
     "package manifest": Door(_of(PACKAGE, grammar.as_json), _replaced),
     "memory": Door(_of({"kind": "Mix", "loudness_lufs": -16.0}, grammar.as_json), _memory),
     "published package": Door(_make_published, _published),
+    "recording": Door(media.make_sound, media.enter_sound),
+    "picture": Door(media.make_picture, media.enter_picture),
+    "film": Door(media.make_film, media.enter_film),
+    "corpus take": Door(media.make_sound, media.enter_take),
 }
