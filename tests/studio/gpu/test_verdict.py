@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from studio.gpu.cards import survey
 from studio.gpu.meter import Meter
 from studio.gpu.schedule import Wish, critical_path, makespan_s
-from studio.gpu.trace import PhaseKind, Span, Trace
+from studio.gpu.trace import Phase, PhaseKind, Span, Trace
 from studio.gpu.verdict import judge
 from tests.studio.gpu.fake_nvml import FakeCard, FakeNvml
 from tests.studio.gpu.synthetic_runs import CARD, SIGNATURES, TRUTH, run_of, span
@@ -92,6 +93,27 @@ def test_idle_time_is_all_accounted_for() -> None:
     assert sum(cause.seconds for cause in card.causes) == pytest.approx(idle)
     for cause in card.causes:
         assert sum(seconds for _, seconds in cause.by_span) == pytest.approx(cause.seconds)
+
+
+@pytest.mark.parametrize(("fetch_s", "said"), [(0.018, "input"), (0.001, "cpu_bound")])
+def test_waits_much_shorter_than_a_reading_explain_what_they_last(
+    fetch_s: float, said: str
+) -> None:
+    """A training loop of 25 steps a second: what its fetches do not explain, the sensors do."""
+    whole = run_of([("cpu_bound", 20.0)], 1)
+    (span_,) = whole.spans
+    fetches = tuple(
+        Phase(kind="input", start_s=at / 25, end_s=at / 25 + fetch_s) for at in range(25 * 20)
+    )
+    samples = tuple(
+        replace(one, cards=(replace(one.cards[0], gpu_util_pct=50.0, sm_active_pct=45.0),))
+        for one in whole.samples
+    )
+    (card,) = judge(replace(whole, spans=(replace(span_, phases=fetches),), samples=samples)).cards
+    seconds = {time.cause: time.seconds for time in card.causes}
+    assert card.finding == said
+    assert seconds["input"] == pytest.approx(fetch_s * 25 * 20, rel=0.05)
+    assert sum(seconds.values()) == pytest.approx(10.0)
 
 
 # What a change saves, on runs whose answer can be worked out by hand.
