@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import struct
 import threading
 from dataclasses import dataclass, field
@@ -230,11 +231,12 @@ def _check_length(num_samples: int, rate: int, spec: CorpusSpec) -> None:
 
 def _measure(samples: NDArray[np.float32], spec: CorpusSpec) -> tuple[float, float]:
     """RMS and peak in dBFS. Raises `Refused` for what is not a number and for silence."""
-    peak = float(np.abs(samples).max())
+    peak = float(max(samples.max(), -samples.min()))
     if not np.isfinite(peak):
         bad = int(len(samples) - np.isfinite(samples).sum())
         raise Refused("not_finite", f"{bad} samples are NaN or infinite")
-    level_db = decibels(float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))))
+    wide = samples.astype(np.float64)
+    level_db = decibels(math.sqrt(float(np.dot(wide, wide)) / len(wide)))
     if level_db <= spec.limits.silence_db:
         raise Refused("silent", f"{level_db:.0f} dBFS")
     return level_db, decibels(peak)

@@ -83,4 +83,4 @@ def shapes_for(
 
 def bucket_of(num_frames: Ints, caps: tuple[int, ...]) -> Ints:
     """The first bucket that holds each clip."""
-    return np.searchsorted(np.array(caps, np.int64), num_frames).astype(np.int64)
+    return np.searchsorted(np.array(caps, np.int64), num_frames).astype(np.int64, copy=False)

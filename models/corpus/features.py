@@ -21,8 +21,14 @@ from studio.corpus import MelSpec
 Floats = NDArray[np.float32]
 
 _BLOCK = 64
-"""Frames worked on at once: their windows, spectra and magnitudes (0.9 MB at n_fft 1024) stay in
+"""Frames worked on at once: their windows, spectra and magnitudes (0.7 MB at n_fft 1024) stay in
 the second-level cache, which halves the time against a whole clip at once.
+"""
+
+_BANDS = 16
+"""Bands that are weighed together. A triangle spans a few bins and its neighbours lie beside it, so
+a group needs only its stretch of the spectrum: a fifth of the multiplications of the whole matrix,
+nearly all of whose entries are zero. More groups cost more in calls than they save.
 """
 
 _HIGHEST_CODE = 65_535
@@ -55,6 +61,19 @@ def mel_basis(spec: MelSpec) -> Floats:
 
 
 @lru_cache(maxsize=8)
+def _band_groups(spec: MelSpec) -> tuple[tuple[slice, slice, Floats], ...]:
+    """Bands, the bins they draw from, and their weights `(bins, bands)`."""
+    basis, groups = mel_basis(spec), []
+    for first in range(0, spec.n_mels, _BANDS):
+        bands = slice(first, min(first + _BANDS, spec.n_mels))
+        used = np.flatnonzero(basis[bands].any(axis=0))
+        # A band narrower than a bin weighs nothing; one bin keeps the product defined.
+        bins = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+        groups.append((bands, bins, np.ascontiguousarray(basis[bands, bins].T)))
+    return tuple(groups)
+
+
+@lru_cache(maxsize=8)
 def stft_window(spec: MelSpec) -> Floats:
     """The periodic Hann window, centred in `n_fft` samples. Read-only."""
     turns = np.arange(spec.win_length) / spec.win_length
@@ -76,19 +95,23 @@ def log_mel(samples: Floats, spec: MelSpec) -> Floats:
     half = spec.n_fft // 2
     padded = np.pad(np.asarray(samples, np.float32), half)
     frames = np.lib.stride_tricks.sliding_window_view(padded, spec.n_fft)[:: spec.hop_length]
-    weights, window = mel_basis(spec).T, stft_window(spec)
+    window, groups = stft_window(spec), _band_groups(spec)
     out = np.empty((spec.frames(len(samples)), spec.n_mels), np.float32)
+    windowed, packed = np.empty((2, _BLOCK, spec.n_fft), np.float32)
+    magnitude = np.empty((_BLOCK, half + 1), np.float32)
     for first in range(0, len(out), _BLOCK):
         block = out[first : first + _BLOCK]
+        cut, spectrum, size = (array[: len(block)] for array in (windowed, packed, magnitude))
+        np.multiply(frames[first : first + len(block)], window, out=cut)
         # OpenCV's transform costs a quarter of numpy's. Packed: Re 0, pairs of Re k and Im k, at
         # last Re n/2; squared in place, the pairs add up to the power.
-        packed = cv2.dft(frames[first : first + len(block)] * window, flags=cv2.DFT_ROWS)
-        np.multiply(packed, packed, out=packed)
-        magnitude = np.empty((len(block), spec.n_fft // 2 + 1), np.float32)
-        np.add(packed[:, 1:-1:2], packed[:, 2:-1:2], out=magnitude[:, 1:-1])
-        magnitude[:, 0], magnitude[:, -1] = packed[:, 0], packed[:, -1]
-        np.sqrt(magnitude, out=magnitude)
-        np.matmul(magnitude, weights, out=block)
+        cv2.dft(cut, spectrum, flags=cv2.DFT_ROWS)
+        np.multiply(spectrum, spectrum, out=spectrum)
+        np.add(spectrum[:, 1:-1:2], spectrum[:, 2:-1:2], out=size[:, 1:-1])
+        size[:, 0], size[:, -1] = spectrum[:, 0], spectrum[:, -1]
+        np.sqrt(size, out=size)
+        for bands, bins, weights in groups:
+            np.matmul(size[:, bins], weights, out=block[:, bands])
     np.maximum(out, np.float32(spec.floor), out=out)
     return np.log(out, out=out)
 

@@ -103,7 +103,7 @@ def plan(
             steps[stretch.steps :],
             steps[: stretch.steps],
         )
-        left = np.setdiff1d(left, finished)
+        left = _without(left, finished, len(num_frames))
     used = steps[steps != BLANK]
     room = int(np.array(caps, np.int64)[bucket].sum()) * world * spec.batch_size
     return Plan(
@@ -111,7 +111,7 @@ def plan(
         shapes=shapes,
         bucket=bucket,
         rows=steps.reshape(-1, world, spec.batch_size).astype(np.int32),
-        dropped=np.setdiff1d(left, used),
+        dropped=_without(left, used, len(num_frames)),
         padding=1.0 - float(num_frames[used].sum()) / room if room else 0.0,
     )
 
@@ -128,27 +128,39 @@ def _steps(
     where = bucket_of(num_frames[clips], caps)
     if spec.shuffle:
         order = permutation(len(clips), spec.seed, _ORDER, *purpose)
-    else:
-        order = np.arange(len(clips))
-    buckets: list[int] = []
+        where = where[order]
+        clips = clips[order]
+    # Bucket by bucket, in the order drawn; sorting small numbers takes one pass each byte.
+    clips = clips[np.argsort(where.astype(np.uint8), kind="stable")]
+    begin = 0
+    buckets: list[Ints] = []
     steps: list[Ints] = []
     over = np.zeros(0, np.int64)
-    for index in range(len(caps)):
-        own = clips[order[where[order] == index]]
+    for index, count in enumerate(np.bincount(where, minlength=len(caps)).tolist()):
         # What was left over comes first: no clip moves up more than one bucket while there are
         # enough of them.
-        pool = np.concatenate([over, own])
+        pool = np.concatenate([over, clips[begin : begin + count]])
+        begin += count
         whole = len(pool) // group
-        steps += list(pool[: whole * group].reshape(whole, group))
-        buckets += [index] * whole
+        steps.append(pool[: whole * group].reshape(whole, group))
+        buckets.append(np.full(whole, index, np.int64))
         over = pool[whole * group :]
     if len(over) and spec.remainder == "blank":
-        steps.append(np.concatenate([over, np.full(group - len(over), BLANK, np.int64)]))
+        steps.append(np.append(over, np.full(group - len(over), BLANK, np.int64))[None])
         # The shortest shape that holds them all.
-        buckets.append(int(bucket_of(num_frames[over], caps).max()))
-    bucket = np.array(buckets, np.int64)
-    rows = np.array(steps, np.int64).reshape(len(steps), group)
+        buckets.append(bucket_of(num_frames[over], caps).max(keepdims=True))
+    bucket = np.concatenate([np.zeros(0, np.int64), *buckets])
+    rows = np.concatenate([np.zeros((0, group), np.int64), *steps])
     if spec.shuffle:
         shuffled = permutation(len(rows), spec.seed, _STEPS, *purpose)
         bucket, rows = bucket[shuffled], rows[shuffled]
     return bucket, rows
+
+
+def _without(clips: Ints, taken: Ints, num_clips: int) -> Ints:
+    """`clips` in their order, less those `taken`, which may hold `BLANK`."""
+    if not len(taken):
+        return clips
+    there = np.ones(num_clips + 1, np.bool_)
+    there[taken] = False  # BLANK marks the last entry, which is no clip
+    return clips[there[clips]]

@@ -227,3 +227,6 @@ QUANTITY_RULES: tuple[Callable[[Seat], str | None], ...] = (
     _money, _scale_word, _ratio, _ordinal, _version, _quantity, _unit_word, _number,
 )  # fmt: skip
 """Each reads one kind of word and gives None for any other; the first to read a word decides."""
+
+QUANTITY_WORD_RULES = (_scale_word, _unit_word)
+"""Those that may read a word of letters alone; the others need a figure in it."""

@@ -21,7 +21,7 @@ from models.voice.lexis_en import (
     Seat,
 )
 from models.voice.numerals import cardinal, ordinal, plural, roman, year
-from models.voice.quantities_en import QUANTITY_RULES
+from models.voice.quantities_en import QUANTITY_RULES, QUANTITY_WORD_RULES
 
 
 def read_english(words: Sequence[str]) -> list[str]:
@@ -66,7 +66,8 @@ _SHORT = (
 
 
 def _spoken(seat: Seat) -> str:
-    for rule in _RULES:
+    # Nearly every word is letters alone, and most rules look for a figure or a sign.
+    for rule in _WORD_RULES if seat.core.isalpha() else _RULES:
         if (said := rule(seat)) is not None:
             return said
     return seat.core
@@ -179,3 +180,8 @@ def _acronym(seat: Seat) -> str | None:
 _RULES: tuple[Callable[[Seat], str | None], ...] = (
     _whole, _address, _abbreviation, _date_or_time, _decade, *QUANTITY_RULES, _roman, _acronym,
 )  # fmt: skip
+
+_WORD_RULES: tuple[Callable[[Seat], str | None], ...] = (
+    _whole, _abbreviation, *QUANTITY_WORD_RULES, _roman, _acronym,
+)  # fmt: skip
+"""Those of `_RULES`, in its order, that may read a word of letters alone."""

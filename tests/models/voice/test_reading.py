@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.voice import reading_en
+from models.voice.lexis_en import Seat
 from models.voice.numerals import cardinal, ordinal, roman, year
 from models.voice.reading import place_words, read
 
@@ -164,3 +166,17 @@ def test_ordinals_years_and_roman_numerals() -> None:
         "twenty ten",
     ]
     assert [roman(text) for text in ("IV", "XCIX", "IIII", "VX", "MIX", "")] == [4, 99, *[None] * 4]
+
+
+@given(
+    st.text(st.characters(categories=["L"]), min_size=1, max_size=8),
+    st.sampled_from(["", "$3", "12", "chapter", "May", "1.5"]),
+    st.sampled_from(["", "pm", "4", "V", "million"]),
+)
+def test_rules_that_are_left_out_for_plain_words_would_not_read_them(
+    core: str, before: str, after: str
+) -> None:
+    seat = Seat(core=core, before=before, after=after, stopped=True, first=False)
+    left_out = [rule for rule in reading_en._RULES if rule not in reading_en._WORD_RULES]
+    assert left_out
+    assert all(rule(seat) is None for rule in left_out)
