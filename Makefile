@@ -3,7 +3,7 @@ PYTHON ?= python3
 SCRIPT ?= examples/why-gpus-idle.txt
 BIN := .venv/bin
 
-.PHONY: help install extras demo test test-neural fuzz test-all lint format types serve clean
+.PHONY: help install extras demo test test-neural fuzz test-all audit lint format types serve clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -36,6 +36,11 @@ fuzz: install   ## 100,000 inputs through every door: scripts, profiles, lists, 
 test-all: extras   ## every test that needs neither a card nor the network
 	$(BIN)/python -m pytest -m 'not gpu and not network'
 
+audit: install   ## do the packages fit together, and is one of them known to be vulnerable
+	$(BIN)/python -m pip check
+	test -x .audit/bin/pip-audit || ($(PYTHON) -m venv .audit && .audit/bin/pip install --quiet --disable-pip-version-check pip-audit)
+	.audit/bin/pip-audit --progress-spinner off --path $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
 lint: extras   ## ruff, the formatter and mypy (which reads torch's and TensorFlow's types)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,4 +54,4 @@ serve: install   ## server, work pools, deployments and a worker on this machine
 	$(BIN)/studio serve
 
 clean:   ## remove the environment and everything made here
-	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .audit out .pytest_cache .mypy_cache .ruff_cache .hypothesis
