@@ -1,5 +1,5 @@
-"""What a server is told once at its start: work pools, deployments, automations. Telling it again
-changes nothing that is right already.
+"""What a server is told once at its start: work pools, deployments, automations, our kind of block.
+Telling it again changes nothing that is right already.
 
 `python -m flows.registration FOLDER`, where FOLDER holds `prefect.yaml` and `automations.yaml`.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # Prefect brings it
+from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
@@ -20,6 +21,7 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.pools import pools
 from studio.errors import ServerError
+from tasks.mail import MailServer
 
 DEPLOYMENTS, AUTOMATIONS = "prefect.yaml", "automations.yaml"
 
@@ -40,6 +42,8 @@ async def register(folder: Path) -> None:
             raise ServerError(DEPLOYMENTS, f"{', '.join(lacking)}: not registered", "See its log")
         for one in _read(folder / AUTOMATIONS)["automations"]:
             await _keep_automation(client, AutomationCore.model_validate(one))
+    # So that the UI offers it.
+    await _block_type(MailServer)
 
 
 async def _keep_pool(client: PrefectClient, name: str, description: str) -> None:
@@ -58,6 +62,11 @@ async def _keep_automation(client: PrefectClient, wanted: AutomationCore) -> Non
         await client.update_automation(there[0].id, kept)
     else:
         await client.create_automation(wanted)
+
+
+async def _block_type(kind: type[Block]) -> None:
+    answer: Any = kind.register_type_and_schema()
+    await answer
 
 
 def _deploy(file: Path) -> None:

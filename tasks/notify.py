@@ -1,25 +1,32 @@
-"""Word of a finished or failed run: a webhook as JSON, or as Slack and its kin read it.
+"""Word of a finished or failed run: a webhook as JSON, or as Slack and its kin read it; mail, and
+whatever else Prefect has a notification block for.
 
-The address is a secret: it is read from `STUDIO_WEBHOOK_URL` or from the Prefect block
-`studio-webhook` (type Secret), sent to and named nowhere else.
+Addresses and passwords are secrets: they are read from `STUDIO_WEBHOOK_URL` or from Prefect's
+blocks, used there and named nowhere else.
 """
 
 from __future__ import annotations
 
 import http.client
+import inspect
 import json
 import logging
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from smtplib import SMTPException
 from typing import Any, Final, TypedDict
 from urllib.parse import urlsplit
 
+from prefect.blocks.abstract import NotificationBlock, NotificationError
+from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
+from prefect.utilities.asyncutils import run_coro_as_sync
 
 from studio.tether import PARENT, end_with_parent
+from tasks.mail import MailServer
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,25 +41,30 @@ _MAX_CHARS: Final = 2000
 
 _BLOCK: Final = "studio-webhook"
 
+_MAIL: Final = "studio"
+
 
 def tell(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """A Prefect hook: send word of a run that ended, if an address is set.
+    """A Prefect hook: send word of a run that ended, to whoever wants to hear of it.
 
     Episodes of a batch are silent: the batch speaks for them. A receiver that cannot be reached is
     a warning in the log, never a failure of the run.
     """
     if flow_run.parent_task_run_id is not None:
         return
-    url = webhook_url(os.environ)
-    if not url:
-        return
     body = message(flow.name, flow_run, state)
-    slack = _wants_slack(url, os.environ)
-    try:
-        send(url, {"text": slack_text(body)} if slack else body)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        # The text of the error might hold the address.
-        _LOG.warning("The webhook could not be told: %s", type(error).__name__)
+    if url := webhook_url(os.environ):
+        slack = _wants_slack(url, os.environ)
+        try:
+            send(url, {"text": slack_text(body)} if slack else body)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # The text of the error might hold the address.
+            _LOG.warning("The webhook could not be told: %s", type(error).__name__)
+    for name in notification_blocks(os.environ):
+        try:
+            _tell_block(name, body)
+        except (OSError, SMTPException, NotificationError, ValueError) as error:
+            _LOG.warning("The block %s could not be told: %s", name, type(error).__name__)
 
 
 class Hooks(TypedDict):
@@ -98,6 +110,40 @@ def webhook_url(environ: Mapping[str, str]) -> str:
         return ""
 
 
+def notification_blocks(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The blocks that are told, as `type/name`: those of `STUDIO_NOTIFY_BLOCKS`, or the mail server
+    called `studio` where there is one.
+    """
+    named = environ.get("STUDIO_NOTIFY_BLOCKS")
+    if named is not None:
+        return tuple(part.strip() for part in named.split(",") if part.strip())
+    there: Any = MailServer.load
+    try:
+        there(_MAIL, _sync=True)
+    except ValueError:
+        return ()
+    return (f"{MailServer.get_block_type_slug()}/{_MAIL}",)
+
+
+def _tell_block(name: str, body: Mapping[str, Any]) -> None:
+    """Send word through one of Prefect's notification blocks. Raises `ValueError` for one that is
+    not there or sends nothing, `NotificationError` and what its service raises.
+    """
+    load: Any = Block.load
+    block = load(name, _sync=True)
+    if not isinstance(block, NotificationBlock):
+        raise ValueError("not a notification block")  # noqa: TRY004 - of what is named
+    notify: Any = block.notify
+    with block.raise_on_failure():
+        answer = notify(mail_text(body), _headline(body))
+        if inspect.isawaitable(answer):
+            run_coro_as_sync(_finished(answer))
+
+
+async def _finished(answer: Awaitable[None]) -> None:
+    await answer
+
+
 def message(flow_name: str, flow_run: FlowRun, state: State[Any]) -> dict[str, Any]:
     """What is told of a run, as JSON values. Parameters are not told: they may be private."""
     return {
@@ -122,10 +168,21 @@ def _seconds(flow_run: FlowRun, state: State[Any]) -> float | None:
 
 def slack_text(body: Mapping[str, Any]) -> str:
     """The message as one text. Slack's own signs (&, <, >) are escaped as Slack asks."""
-    said = f"{body['flow']} {body['run']}: {str(body['state']).lower()}"
+    said = _headline(body)
     if body["message"]:
         said += f"\n{body['message']}"
     return said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def mail_text(body: Mapping[str, Any]) -> str:
+    """The message as a mail's text."""
+    took = "" if body["seconds"] is None else f"\nIt took {body['seconds']} s."
+    said = f"\n\n{body['message']}" if body["message"] else ""
+    return f"{_headline(body)}{took}\nRun {body['run_id']}{said}\n"
+
+
+def _headline(body: Mapping[str, Any]) -> str:
+    return f"{body['flow']} {body['run']}: {str(body['state']).lower()}"
 
 
 def send(url: str, body: Mapping[str, Any]) -> None:

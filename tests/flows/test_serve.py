@@ -102,6 +102,7 @@ def test_one_command_brings_pools_deployments_schedule_and_watch_for_lost_runs(
     deployed = house.find("deployments")
     assert {one["work_pool_name"] for one in deployed} == set(pools())
     assert [one["name"] for one in house.find("automations")] == ["lost-heartbeats"]
+    assert "studio-mail-server" in {one["slug"] for one in house.find("block_types")}
     assert httpx.get(house.url.removesuffix("/api")).status_code == 200
     assert f"Prefect UI: {house.url.removesuffix('/api')}" in house.log.read_text()
 
