@@ -3,9 +3,11 @@
     <root>/ab/abcdef….flac     media: written beside, fsynced, renamed in; verified when it is read
     <root>/memory/<key>.json   values remembered by the hash of what determines them
     <root>/results/            Prefect's own record of finished stages
+    <root>/claims/             locks of what is being made at this moment
 
 Nothing here is ever changed in place, so any number of runs may share a store. Only `collect`
-deletes.
+deletes. Behind it there may be a second tier that machines share (`studio.shared`): what is missing
+here is pulled from there, what is remembered here is pushed there.
 """
 
 from __future__ import annotations
@@ -18,16 +20,21 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from studio.claims import local_claim
 from studio.errors import OutputError, StoreError
+from studio.shared import Shared, shared_store
 from studio.types import Blob
 
 T = TypeVar("T")
+
+WAIT_S = 0.25
+"""How often a run looks whether what another makes is there; grows to eight times that."""
 
 
 def studio_home(environ: Mapping[str, str]) -> Path:
@@ -36,6 +43,14 @@ def studio_home(environ: Mapping[str, str]) -> Path:
         return Path(home)
     cache = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(cache) / "podcast-studio"
+
+
+def open_store(environ: Mapping[str, str], *, recalls: bool = True) -> Store:
+    """The store of this machine (`STUDIO_HOME`), before the one that machines share if
+    `STUDIO_REMOTE` names one by an fsspec URL.
+    """
+    shared = shared_store(environ.get("STUDIO_REMOTE", ""))
+    return Store(studio_home(environ), recalls=recalls, shared=shared)
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,9 +74,10 @@ class Store:
     remembered.
     """
 
-    def __init__(self, root: Path, *, recalls: bool = True) -> None:
+    def __init__(self, root: Path, *, recalls: bool = True, shared: Shared | None = None) -> None:
         self.root = root
         self.recalls = recalls
+        self.shared = shared
         self._verified: set[str] = set()
         try:
             for folder in (root / "memory", root / "results", root / "drafts"):
@@ -116,11 +132,38 @@ class Store:
         self._verified.add(sha256)
         return blob
 
+    def _pull(self, blob: Blob) -> bool:
+        """Fetch media from the shared store, if there is one and it has it whole."""
+        if self.shared is None:
+            return False
+        handle, name = tempfile.mkstemp(suffix=blob.suffix, dir=self.root / "drafts")
+        os.close(handle)
+        path = Path(name)
+        try:
+            if not self.shared.fetch(blob, path):
+                return False
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != blob.sha256:
+                self.shared.reject(blob)
+                return False
+            self._take_in(path, blob.suffix)
+        except OSError as error:
+            raise _output_error(self.root, error) from error
+        finally:
+            path.unlink(missing_ok=True)
+        return True
+
     def _place(self, blob: Blob) -> Path:
         return self.root / blob.sha256[:2] / f"{blob.sha256}{blob.suffix}"
 
     def holds(self, blob: Blob) -> bool:
-        """Whether the file is there in full length. Marks it as used."""
+        """Whether the file is there in full length, pulled from the shared store if need be. Marks
+        it as used.
+        """
+        return self._has(blob) or self._pull(blob)
+
+    def _has(self, blob: Blob) -> bool:
         place = self._place(blob)
         try:
             complete = place.stat().st_size == blob.num_bytes
@@ -145,34 +188,99 @@ class Store:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != blob.sha256:
                 place.unlink(missing_ok=True)
-                raise StoreError(str(place), f"holds {found[:12]}…", "Run again: it is made anew")
+                if not self._pull(blob):
+                    remedy = "Run again: it is made anew"
+                    raise StoreError(str(place), f"holds {found[:12]}…", remedy)
             self._verified.add(blob.sha256)
         return place
 
     def remember(self, key: str, value: T) -> T:
         """Keep a value (a dataclass of `studio.types`) under the hash of what determined it."""
         data = TypeAdapter(type(value)).dump_json(value)
+        self._write_memory(key, data)
+        if self.shared is not None:
+            media = [(blob, self._place(blob)) for blob in blobs_in(value)]
+            self.shared.push(key, data, media)
+        return value
+
+    def _write_memory(self, key: str, data: bytes) -> None:
         handle, name = tempfile.mkstemp(suffix=".json", dir=self.root / "drafts")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-            Path(name).replace(self.root / "memory" / f"{key}.json")
+            Path(name).replace(self._memory(key))
         except OSError as error:
             raise _output_error(self.root, error) from error
         finally:
             Path(name).unlink(missing_ok=True)
-        return value
+
+    def _memory(self, key: str) -> Path:
+        return self.root / "memory" / f"{key}.json"
 
     def recall(self, key: str, kind: type[T]) -> T | None:
         """The value remembered under `key`, if it is there and so is all of its media."""
         if not self.recalls:
             return None
-        place = self.root / "memory" / f"{key}.json"
         try:
-            value = TypeAdapter(kind).validate_json(place.read_bytes())
-        except (FileNotFoundError, ValidationError):
+            data = self._memory(key).read_bytes()
+        except FileNotFoundError:
+            data = b""
+        value = self._whole(data, kind)
+        if value is None and self.shared is not None:
+            other = self.shared.value(key)
+            # The same text names the same media, which could not be had.
+            value = None if other in (None, data) else self._whole(other or b"", kind)
+            if value is not None:
+                self._write_memory(key, other or b"")
+        return value
+
+    def _whole(self, data: bytes, kind: type[T]) -> T | None:
+        try:
+            value = TypeAdapter(kind).validate_json(data)
+        except ValidationError:
             return None
         return value if all(self.holds(blob) for blob in blobs_in(value)) else None
+
+    @contextlib.contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        """Whether this caller may make what is remembered under `key`, until the block ends: one
+        may among the threads and processes of this machine, and among the machines that share a
+        store. Does not wait.
+        """
+        with local_claim(self.root / "claims", key) as mine:
+            if not mine or self.shared is None:
+                yield mine
+                return
+            with self.shared.claim(key) as ours:
+                yield ours
+
+    def once(
+        self, key: str, kind: type[T], make: Callable[[], T], pause: Callable[[float], None]
+    ) -> T:
+        """The value remembered under `key`, or what `make` makes, remembered and shared.
+
+        While another makes it, this waits with `pause(seconds)`, which may raise to give up.
+        """
+        if not self.recalls:
+            return self.remember(key, make())
+        seconds = WAIT_S
+        while True:
+            with self.claim(key) as mine:
+                known = self.recall(key, kind)
+                if known is not None:
+                    return known
+                if mine:
+                    made = self.remember(key, make())
+                    # Who claims it next must find it.
+                    self.flush()
+                    return made
+            pause(seconds)
+            seconds = min(seconds * 1.5, WAIT_S * 8)
+
+    def flush(self) -> None:
+        """Wait until what was remembered is shared."""
+        if self.shared is not None:
+            self.shared.flush()
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:

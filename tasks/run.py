@@ -14,12 +14,13 @@ from typing import Any
 
 from prefect.blocks.system import Secret
 
+from studio.gathering import Call
 from studio.gpu.cards import Card
 from studio.gpu.meter import Meter
 from studio.gpu.prometheus import exposition, metrics_endpoint
 from studio.gpu.running import Running
 from studio.specs import DeviceSpec, GpuSpec
-from studio.store import Store, studio_home
+from studio.store import Store, open_store
 from tasks.machine import Machine, machine_for
 
 Report = Callable[[str, int, int], None]
@@ -47,6 +48,9 @@ DESK: ContextVar[Desk] = ContextVar("desk")
 METER: ContextVar[Meter] = ContextVar("meter")
 """Set by a flow of several runs, so that one meter watches them all and nothing counts twice."""
 
+CALLS: ContextVar[list[Call] | None] = ContextVar("calls", default=None)
+"""Set by a flow of several runs that wants to know which of their requests engines took together."""
+
 RUNNING: ContextVar[Running | None] = ContextVar("running", default=None)
 """The metered stage that the calling thread works for."""
 
@@ -61,6 +65,7 @@ class Run:
     name: str = ""
     machine: Machine | None = None
     meter: Meter | None = None
+    calls: list[Call] | None = None
     strict: bool = False
     commercial: bool = False
     device: DeviceSpec = field(default_factory=DeviceSpec)
@@ -68,9 +73,13 @@ class Run:
 
     def report(self, stage: str, done: int, total: int) -> None:
         """Tell how far a stage is. Raises `Stopped` when the run is to end, or has ended."""
+        self.check()
+        self.desk.report(stage, done, total)
+
+    def check(self) -> None:
+        """Raises `Stopped` when the run is to end, or has ended."""
         if self.desk.stop.is_set() or self.over.is_set():
             raise Stopped
-        self.desk.report(stage, done, total)
 
     def tell(self, notice: str) -> None:
         """Say something that a person should know now, not in the summary."""
@@ -119,12 +128,17 @@ def open_run(
     commercial: bool = False,
     anew: bool = False,
 ) -> Iterator[Run]:
-    """A run on this machine's store (`STUDIO_HOME`) and cards, measured until the block ends.
+    """A run on this machine's store (`STUDIO_HOME`, and `STUDIO_REMOTE` behind it) and cards,
+    measured until the block ends.
 
     `name` tells the runs apart that one meter watches (`METER`). With `anew` nothing is answered
-    from the store.
+    from the store. Raises `RemoteError` when the shared store cannot be used at the start; if it
+    fails later, that is told at the end and the run goes on.
     """
-    store = Store(studio_home(os.environ), recalls=not anew)
+    store = open_store(os.environ, recalls=not anew)
+    if store.shared is not None:
+        store.shared.check()
+    told = len(store.shared.troubles) if store.shared is not None else 0
     watched = METER.get(None)
     with (
         store.in_use(),
@@ -137,6 +151,7 @@ def open_run(
             name="" if watched is None else name,
             machine=machine_for(gpu),
             meter=meter,
+            calls=CALLS.get(),
             strict=strict,
             commercial=commercial,
             device=device,
@@ -146,6 +161,9 @@ def open_run(
         finally:
             # A cancelled flow leaves stages running in threads: they end at their next step.
             run.over.set()
+            store.flush()
+            for trouble in store.shared.troubles[told:] if store.shared is not None else ():
+                run.tell(trouble)
 
 
 def secret(service: str) -> str:

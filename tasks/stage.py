@@ -3,31 +3,37 @@
 The key of a stage is the hash of its inputs and of the code that makes its output; the run it
 belongs to, the card and the folder it ran in are no part of it. Prefect keeps the result as JSON
 under the store's root. A result whose media is gone is not a result: reading it raises, and Prefect
-runs the stage again.
+runs the stage again. What Prefect on this machine does not know, another run or another machine may
+be making at this moment, or have made: the store is asked, and one of them makes it.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import json
+import logging
 import os
 from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, get_type_hints
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.serializers import Serializer
+from prefect.utilities.annotations import NotSet
 from pydantic import TypeAdapter
 
 from studio import types
 from studio.errors import StoreError
 from studio.keys import code_version, fingerprint
-from studio.store import Store, blobs_in, studio_home
+from studio.store import blobs_in, open_store
 from tasks.run import RUNNING, Run
 from tasks.tag_limits import tags_for
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_LOG = logging.getLogger("studio.stage")
 
 
 # Prefect registers serializers by class; a parametrised base would be registered in its place.
@@ -48,7 +54,7 @@ class MediaSerializer(Serializer):
         """The value. Raises `StoreError` when a file it names is missing from the store."""
         data = json.loads(blob)
         value = TypeAdapter(getattr(types, data["kind"])).validate_python(data["value"])
-        store = Store(studio_home(os.environ))
+        store = open_store(os.environ)
         for media in blobs_in(value):
             if not store.holds(media):
                 raise StoreError(media.sha256, "gone from the store", "The stage runs again")
@@ -75,7 +81,8 @@ def stage(
         return fingerprint(name, code_version(*made_by), values)
 
     def wrap(work: Callable[P, R]) -> Task[P, R]:
-        @functools.wraps(work)
+        signature = inspect.signature(work)
+
         def measured(*values: P.args, **rest: P.kwargs) -> R:
             run = rest.get("run")
             if not isinstance(run, Run) or run.meter is None:
@@ -87,6 +94,21 @@ def stage(
                 finally:
                     RUNNING.reset(token)
 
+        @functools.wraps(work)
+        def made_once(*values: P.args, **rest: P.kwargs) -> R:
+            run = rest.get("run")
+            if not isinstance(run, Run) or not remembered:
+                return measured(*values, **rest)
+            work_key = key(None, signature.bind(*values, **rest).arguments)
+
+            def make() -> R:
+                value = measured(*values, **rest)
+                _LOG.info("made %s %s", name, work_key)
+                return value
+
+            kind: type[R] = get_type_hints(work)["return"]
+            return run.store.once(work_key, kind, make, run.pause)
+
         return task(
             name=name,
             task_run_name=name,
@@ -94,7 +116,7 @@ def stage(
             cache_policy=CacheKeyFnPolicy(cache_key_fn=key) if remembered else NO_CACHE,
             persist_result=remembered,
             description=(work.__doc__ or "").splitlines()[0],
-        )(measured)
+        )(made_once)
 
     return wrap
 
@@ -107,7 +129,7 @@ def at(run: Run, stage_task: Task[P, R], engines: tuple[str, ...] = ()) -> Task[
     """
     return stage_task.with_options(
         tags=[*stage_task.tags, *tags_for(run, engines)],
-        refresh_cache=not run.store.recalls or None,
+        refresh_cache=NotSet if run.store.recalls else True,
         result_storage=run.store.root / "results",
         result_serializer=MediaSerializer(),
     )

@@ -55,7 +55,7 @@ def test_a_port_that_is_taken_is_said_before_any_work(tmp_path: Path, studio_hom
 def test_runs_that_one_meter_watches_are_told_apart(tmp_path: Path, studio_home: Path) -> None:
     seen = []
 
-    @stage("mix", tags=("cpu",), made_by=())
+    @stage("mix", tags=("cpu",), made_by=(), remembered=False)
     def work(*, run: object) -> None:
         """Do nothing."""
         seen.append(RUNNING.get())
