@@ -12,7 +12,7 @@ TensorFlow is imported by the functions that need it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +57,8 @@ def dataset(
             devices) the batches of a step follow one another and have the same shape.
         world: how many ranks share each step.
         num_epochs: how many epochs to give, the cursor's counted; None: no end.
-        records: the folder of a TFRecord export, for the backend "tfrecord".
+        records: the folder of a TFRecord export, for the backend "tfrecord"; `spec.records` when
+            None.
 
     Each element holds `mel` (batch, frames, n_mels) in `spec.dtype`, `tokens` int32 (batch,
     tokens), `num_frames`, `num_tokens`, `speaker`, `clip` int32 (batch,) and, if the store has
@@ -73,42 +74,70 @@ def dataset(
         raise SettingError("ranks", f"{tuple(ranks)} of a world of {world}", "Count from 0")
     begin = cursor or start(corpus, spec)
     require_match(begin, corpus, spec)
-    fetch = _fetcher(corpus, spec, records)
+    last = _FOREVER if num_epochs is None else begin.epoch + num_epochs
+    options = tf.data.Options()
+    options.deterministic = True
+    batches = (
+        tf.data.Dataset.range(begin.epoch, last)
+        .flat_map(_planning(corpus, spec, begin, tuple(ranks), world))
+        .map(
+            _assembly(corpus, spec, _fetcher(corpus, spec, records)),
+            num_parallel_calls=spec.parallel_calls,
+            deterministic=True,
+        )
+    )
+    if spec.prefetch:
+        batches = batches.prefetch(spec.prefetch)
+    return batches.with_options(options)
+
+
+def _planning(
+    corpus: Corpus, spec: BatchSpec, begin: Cursor, ranks: tuple[int, ...], world: int
+) -> Callable[[Any], Any]:
+    """An epoch's number -> a `tf.data.Dataset` of what `_flat` tells of each of its batches."""
+    tf = tensorflow()
     facts = backends.ends(corpus)
     shapes = corpus_shapes(corpus.num_frames, corpus.num_tokens, spec)
-    wanted, augmented = tuple(ranks), spec.augment.active
-    kinds = [tf.int32] * 7 + [tf.float32, tf.int32] * augmented
+    kinds = [tf.int32] * 7 + [tf.float32, tf.int32] * spec.augment.active
+
+    def planned(number: int) -> list[NDArray[Any]]:
+        made = plan(
+            corpus.num_frames,
+            corpus.num_tokens,
+            spec,
+            epoch=int(number),
+            world=world,
+            done=begin.done if number == begin.epoch else (),
+            shapes=shapes,
+        )
+        return _flat(made, spec, ranks, facts)
 
     # Nothing here is Python control flow on tensors: AutoGraph would only rewrite it and warn.
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def steps(epoch: Any) -> Any:
-        def planned(number: int) -> list[NDArray[Any]]:
-            made = plan(
-                corpus.num_frames,
-                corpus.num_tokens,
-                spec,
-                epoch=int(number),
-                world=world,
-                done=begin.done if number == begin.epoch else (),
-                shapes=shapes,
-            )
-            return _flat(made, spec, wanted, facts)
-
         flat = tf.numpy_function(planned, [epoch], kinds, stateful=False)
         for index, tensor in enumerate(flat):
             rows = [None] if index < 2 else [None, spec.batch_size]
             tensor.set_shape(rows if index < 7 else [*rows, None if index == 7 else 2])
         return tf.data.Dataset.from_tensor_slices(tuple(flat))
 
+    return steps  # type: ignore[no-any-return]
+
+
+def _assembly(corpus: Corpus, spec: BatchSpec, fetch: backends.Fetch) -> Callable[..., Any]:
+    """What `_flat` tells of a batch -> the batch."""
+    tf = tensorflow()
+    augmented, mel_spec = spec.augment.active, corpus.spec.mel
+
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def batch(frames: Any, symbols: Any, row: Any, clip: Any, *told: Any) -> dict[str, Any]:
         num_frames, num_tokens, speaker, *drawn = told
         bits, tokens, durations = fetch(row, frames, symbols)
-        bits.set_shape([spec.batch_size, None, corpus.spec.mel.n_mels])
-        mel = backends.values(bits, corpus.spec.mel, "f32" if augmented else spec.dtype)
+        bits.set_shape([spec.batch_size, None, mel_spec.n_mels])
+        mel = backends.values(bits, mel_spec, "f32" if augmented else spec.dtype)
         if augmented:
             draws, seeds = drawn
-            mel = augment.apply(mel, num_frames, draws, seeds, spec.augment, corpus.spec.mel)
+            mel = augment.apply(mel, num_frames, draws, seeds, spec.augment, mel_spec)
             mel = tf.cast(mel, tf.float16) if spec.dtype == "f16" else mel
         made = {
             "mel": mel,
@@ -124,17 +153,7 @@ def dataset(
             made["durations"].set_shape([spec.batch_size, None])
         return made
 
-    last = _FOREVER if num_epochs is None else begin.epoch + num_epochs
-    options = tf.data.Options()
-    options.deterministic = True
-    batches = (
-        tf.data.Dataset.range(begin.epoch, last)
-        .flat_map(steps)
-        .map(batch, num_parallel_calls=spec.parallel_calls, deterministic=True)
-    )
-    if spec.prefetch:
-        batches = batches.prefetch(spec.prefetch)
-    return batches.with_options(options)
+    return batch  # type: ignore[no-any-return]
 
 
 def backend_for(corpus: Corpus, spec: BatchSpec) -> Literal["resident", "mapped", "tfrecord"]:
@@ -155,10 +174,10 @@ def _fetcher(corpus: Corpus, spec: BatchSpec, records: Path | None) -> backends.
         case "mapped":
             return backends.mapped(corpus)
         case "tfrecord":
-            if records is None:
-                remedy = "Export the store and name its folder"
-                raise SettingError("backend", "tfrecord needs an export", remedy)
-            return backends.tfrecord(corpus, open_records(records, corpus))
+            if records is None and not spec.records:
+                remedy = "Export it (studio corpus export STORE FOLDER) and name FOLDER as records"
+                raise SettingError("backend", "tfrecord needs an export of the store", remedy)
+            return backends.tfrecord(corpus, open_records(records or Path(spec.records), corpus))
 
 
 def _flat(

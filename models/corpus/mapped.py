@@ -7,7 +7,7 @@ import json
 import mmap
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class Corpus:
     """A prepared store, read-only. Clip `i` is row `i` of `rows` (`studio.corpus.layout.ROW`).
 
     `mel` is `(frames, n_mels)` as stored, `tokens` and `durations` are flat; all three lie on disk
-    until touched. `durations` is None unless the tokens are phonemes.
+    until touched. `durations` is None unless the tokens are phonemes. A `view` holds some of a
+    store's clips: `chosen` are their rows there, `store_sha256` is the store's identity.
     """
 
     folder: Path
@@ -43,9 +44,29 @@ class Corpus:
     vocabulary: tuple[str, ...]
     speakers: tuple[str, ...]
     num_bytes: dict[str, int]
+    chosen: NDArray[np.int64] | None = None
+    whole_sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def store_sha256(self) -> str:
+        """The identity of the whole store."""
+        return self.whole_sha256 or self.sha256
+
+    def view(self, clips: NDArray[np.int64], purpose: str) -> Corpus:
+        """These clips alone, by their rows here. Nothing is copied but the index; the view has an
+        identity of its own, so that no cursor counts in the wrong one.
+        """
+        name = fingerprint(self.sha256, purpose, [int(clip) for clip in clips])
+        return replace(
+            self,
+            rows=self.rows[clips],
+            sha256=name,
+            chosen=clips if self.chosen is None else self.chosen[clips],
+            whole_sha256=self.store_sha256,
+        )
 
     @cached_property
     def num_frames(self) -> NDArray[np.int64]:

@@ -30,7 +30,7 @@ RECORD_TAIL: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Records:
-    """All shards of an export, mapped."""
+    """All shards of an export, mapped, and where in them the clips of a store or a view lie."""
 
     shards: tuple[mmap.mmap, ...]
     shard: NDArray[np.int32]
@@ -49,8 +49,10 @@ def shard_name(index: int, count: int) -> str:
 
 
 def open_records(folder: Path, corpus: Corpus) -> Records:
-    """The export in `folder`. Raises `StoreError` when it is missing, was made from another state
-    of the store, or a shard is cut short.
+    """The export in `folder`, for the store that it was made from or a view of that.
+
+    Raises `StoreError` when it is missing, was made from another state of the store, or a shard is
+    cut short.
     """
     remedy = "Export again: studio corpus export STORE FOLDER"
     try:
@@ -59,7 +61,7 @@ def open_records(folder: Path, corpus: Corpus) -> Records:
             shard, offset, length = places["shard"], places["offset"], places["length"]
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(str(folder), f"no export ({error})", remedy) from error
-    if told != corpus.sha256:
+    if told != corpus.store_sha256:
         raise StoreError(str(folder), "was made from another state of the store", remedy)
     count = int(shard.max(initial=-1)) + 1
     shards = []
@@ -73,4 +75,5 @@ def open_records(folder: Path, corpus: Corpus) -> Records:
         if len(mapped) < int(offset[last] + length[last]) + RECORD_TAIL:
             raise StoreError(str(path), "is cut short", remedy)
         shards.append(mapped)
-    return Records(shards=tuple(shards), shard=shard, offset=offset, length=length)
+    own = slice(None) if corpus.chosen is None else corpus.chosen
+    return Records(shards=tuple(shards), shard=shard[own], offset=offset[own], length=length[own])

@@ -25,6 +25,7 @@ State = Literal["effective", "default", "ignored", "gone"]
 ENVIRONMENT = "env."
 READING: dict[str, tuple[Kind, Value]] = {
     "reading.backend": ("text", "auto"),
+    "reading.records": ("text", ""),
     "reading.parallel_calls": ("count", 2),
     "reading.prefetch": ("count", 2),
     "reading.prefetch_to_device": ("text", ""),

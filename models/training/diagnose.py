@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.training.verdict import HEADROOM_LIMIT, Verdict, judge
+from models.training.verdict import HEADROOM_LIMIT, MIN_PAIRS, Verdict, judge
 
 Parts = Sequence[dict[str, Any]]
 
-LOOKS = (1, 2, 4)
-"""Pairs at each look, as multiples of the first."""
+BUDGET_S = 90.0
+"""For one measurement: most need a tenth of it; a loop near the limit on a busy machine all."""
 
 _LEAD_STEPS = 2
 """Untimed steps after draining: the first waits for a whole batch, the second may for a part."""
@@ -67,6 +67,7 @@ def measure(
     *,
     pairs: int = 8,
     block_s: float = 0.4,
+    budget_s: float = BUDGET_S,
     limit: float = HEADROOM_LIMIT,
     seed: int = 0,
 ) -> Measurement:
@@ -75,29 +76,36 @@ def measure(
     Args:
         loop: the loop.
         pairs: A/B pairs of the first look; at least `verdict.MIN_PAIRS`. A look that decides
-            nothing is followed by another with twice the pairs, up to four times.
-        block_s: about how long a block of steps lasts.
+            nothing is followed by another with twice as many in all, while the budget lasts.
+        block_s: about how long a block of steps lasts; less where the budget would not hold
+            `MIN_PAIRS` pairs of them.
+        budget_s: seconds after which no further pair is begun, once there are `MIN_PAIRS`.
         limit: headroom from which it counts as input-bound.
         seed: of the bootstrap.
 
-    The loop's input must not end: the steps it takes are up to some `12 * pairs * block_s` seconds'
-    worth. The verdict's confidence is 95 % over all looks together: each has a third of the 5 %
-    (Bonferroni), or looking again until an interval fits would find what is not there.
+    The loop's input must not end: it is read as long as the budget lasts. The verdict's confidence
+    is 95 % over all looks together: they get a half, a quarter, an eighth, ... of the 5 %, or
+    looking again until an interval fits would find what is not there.
     """
-    steps = _steps_per_block(loop, block_s)
+    until = time.monotonic() + budget_s
+    steps = _steps_per_block(loop, block_s, budget_s)
     blocks: list[_Pair] = []
-    for look in LOOKS:
-        while len(blocks) < pairs * look:
+    wanted, error = max(pairs, MIN_PAIRS), 0.05
+    while True:
+        while len(blocks) < wanted and (len(blocks) < MIN_PAIRS or time.monotonic() < until):
             blocks.append(_pair(loop, steps))
+        error /= 2.0
         verdict = judge(
             [pair.loop_s for pair in blocks],
             [pair.held_s for pair in blocks],
+            input_s=[pair.input_s for pair in blocks],
             limit=limit,
-            confidence=1.0 - 0.05 / len(LOOKS),
+            confidence=1.0 - error,
             seed=seed,
         )
-        if verdict.bound != "inconclusive":
+        if verdict.bound != "inconclusive" or time.monotonic() >= until:
             break
+        wanted = 2 * len(blocks)
     fetch_s = sorted(pair.fetch_s for pair in blocks)
     return Measurement(
         verdict=verdict,
@@ -110,11 +118,14 @@ def measure(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """Seconds per step of a pair of blocks, of A's fetching, and what the batches were like."""
+    """Seconds per step of a pair of blocks, of A's fetching, of all that the input can have cost A
+    at most, and what the batches were like.
+    """
 
     loop_s: float
     held_s: float
     fetch_s: float
+    input_s: float
     padding: float | None
     transfer_bytes: int | None
 
@@ -127,27 +138,34 @@ def _pair(loop: Loop, steps: int) -> _Pair:
     held: list[Parts] = []
     fetching = 0.0
     result = None
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), _others_cpu_s()
     for _ in range(steps):
         before = time.perf_counter()
         held.append(loop.fetch())
         fetching += time.perf_counter() - before
         result = loop.step(held[-1])
     loop.wait(result)
-    loop_s = time.perf_counter() - begin
+    loop_s, loop_busy = time.perf_counter() - begin, _others_cpu_s() - busy
     time.sleep(pause_s)
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), _others_cpu_s()
     for parts in held:
         result = loop.step(parts)
     loop.wait(result)
-    held_s = time.perf_counter() - begin
+    held_s, held_busy = time.perf_counter() - begin, _others_cpu_s() - busy
     return _Pair(
         loop_s=loop_s / steps,
         held_s=held_s / steps,
         fetch_s=fetching / steps,
+        # Threads of the input: what the other threads did beyond what the same steps need of them.
+        input_s=(fetching + max(0.0, loop_busy - held_busy)) / steps,
         padding=padding_of(held),
         transfer_bytes=transfer_of(held),
     )
+
+
+def _others_cpu_s() -> float:
+    """CPU time of all threads of the process but this one."""
+    return time.process_time() - time.thread_time()
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -155,9 +173,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _steps_per_block(loop: Loop, block_s: float) -> int:
-    """Steps that fill a block, from a few on held batches; bounded by the memory they hold."""
-    held = [loop.fetch() for _ in range(3)]
+def _steps_per_block(loop: Loop, block_s: float, budget_s: float) -> int:
+    """Steps that fill a block, from a few on held batches; bounded by the memory they hold and by
+    the time that there is.
+    """
+    held = [loop.fetch() for _ in range(2)]
     for parts in held:
         loop.wait(loop.step(parts))
     begin = time.perf_counter()
@@ -166,8 +186,11 @@ def _steps_per_block(loop: Loop, block_s: float) -> int:
     step_s = max((time.perf_counter() - begin) / len(held), 1e-6)
     size = transfer_of(held) or 1
     most = min(_MOST_STEPS, max(4, _MOST_HELD_BYTES // size))
+    # Two blocks a pair and the steps before them.
+    affordable = max(1, int((budget_s / step_s / MIN_PAIRS - _LEAD_STEPS) / 2.0))
     # Twice the buffers: what lies ready must not carry a whole block.
-    return int(min(most, max(4, 2 * loop.buffered, round(block_s / step_s))))
+    usual = max(4, 2 * loop.buffered, round(block_s / step_s))
+    return int(min(most, affordable, usual))
 
 
 def _drain(loop: Loop) -> float:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from models.corpus import Corpus
 from studio.errors import SettingError
-from studio.keys import fingerprint
 
 _STATISTICS_FRAMES = 200_000
 """About 40 minutes of speech: the mean of a band is then known to 0.01 of its spread."""
@@ -34,15 +31,10 @@ def split(corpus: Corpus, validation_pct: float) -> tuple[Corpus, Corpus]:
         held[np.argmin(draw)] = True
     elif held.all():
         held[np.argmax(draw)] = False
-    return _view(corpus, ~held, "training"), _view(corpus, held, "validation")
-
-
-def _view(
-    corpus: Corpus, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], side: str
-) -> Corpus:
-    chosen = np.flatnonzero(mask)
-    name = fingerprint(corpus.sha256, side, [int(clip) for clip in chosen])
-    return replace(corpus, rows=corpus.rows[chosen], sha256=name)
+    return (
+        corpus.view(np.flatnonzero(~held), "training"),
+        corpus.view(np.flatnonzero(held), "validation"),
+    )
 
 
 def spread_of_mel(corpus: Corpus) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

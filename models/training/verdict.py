@@ -5,10 +5,17 @@ pipeline, in B the step runs on the batches A had fetched. Both end with a synch
 ratio A/B is the speed-up that an infinitely fast input would give, the *headroom*. Because the two
 blocks of a pair are neighbours in time, load from elsewhere on the machine hits both and cancels
 out of the ratio, which it does not when input and step are timed apart.
+
+Block A alone bounds the headroom from above: what the input can cost a step is the time spent
+waiting in `fetch` and, where it competes for the cores, the CPU time that it takes. Both are read
+within one block, so this *ceiling* is steady where the ratio is noisy. It leaves out what input
+takes of caches and memory bandwidth; hence it only ever decides for compute-bound, and where the
+ratio says otherwise, nothing is decided.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -28,6 +35,9 @@ MIN_PAIRS = 5
 """With fewer pairs the percentile bootstrap has too few distinct resamples (5 give 126) for a 95 %
 interval to mean anything."""
 
+_NUM_RESAMPLES = 4000
+"""Of the bootstrap: the ends of a 99.9 % interval then rest on two resamples each and more."""
+
 EXIT_CODES: dict[Bound, int] = {"compute-bound": 0, "input-bound": 10, "inconclusive": 11}
 """For a CI job: 0 passes; 1 to 4 are the studio's own errors, so these begin at 10."""
 
@@ -35,7 +45,9 @@ EXIT_CODES: dict[Bound, int] = {"compute-bound": 0, "input-bound": 10, "inconclu
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What the pairs say. `headroom` is a ratio of times, `low` and `high` its confidence
-    interval; `step_s` is the median time of one step on a held batch, `loop_s` with its fetch.
+    interval; `ceiling` is the upper end of what waiting and the input's CPU time allow it to be,
+    infinite where they were not measured; `step_s` is the median time of one step on a held batch,
+    `loop_s` with its fetch.
     """
 
     bound: Bound
@@ -47,6 +59,7 @@ class Verdict:
     num_pairs: int
     step_s: float
     loop_s: float
+    ceiling: float = math.inf
 
     @property
     def exit_code(self) -> int:
@@ -58,9 +71,9 @@ def judge(
     loop_s: Sequence[float],
     held_s: Sequence[float],
     *,
+    input_s: Sequence[float] | None = None,
     limit: float = HEADROOM_LIMIT,
     confidence: float = 0.95,
-    num_resamples: int = 4000,
     seed: int = 0,
 ) -> Verdict:
     """Decide from paired times per step.
@@ -68,56 +81,74 @@ def judge(
     Args:
         loop_s: seconds per step of each block A (fetch and step).
         held_s: seconds per step of each block B (step on held batches), same order.
+        input_s: seconds per step that the input can have cost each block A at most; None: unknown.
         limit: headroom from which a loop counts as input-bound.
         confidence: of the interval, 0 to 1.
-        num_resamples: bootstrap resamples.
         seed: of the resampling, so that the same times give the same verdict.
 
     The estimate is the geometric mean of the ratios after trimming a fifth at either end (one
     block that the machine stole must not decide), its interval the percentile bootstrap over
     pairs (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13). Input-bound when
-    the whole interval lies above `limit`, compute-bound when it lies below, else inconclusive.
+    the whole interval lies above `limit` and the ceiling does not contradict it; compute-bound when
+    the interval or the ceiling lies below and the other does not contradict it; else inconclusive.
 
     Raises:
         SettingError: fewer than `MIN_PAIRS` pairs, lists of unequal length, a time that is not
             positive and finite, or a setting outside its range.
     """
-    loop, held = np.asarray(loop_s, np.float64), np.asarray(held_s, np.float64)
-    if loop.ndim != 1 or loop.shape != held.shape or loop.size < MIN_PAIRS:
-        raise SettingError(
-            "diagnose",
-            f"{loop.size} and {held.size} blocks",
-            f"Measure at least {MIN_PAIRS} pairs of blocks",
-        )
-    if not (np.isfinite(loop).all() and np.isfinite(held).all() and (held > 0).all()):
-        raise SettingError("diagnose", "a block without a duration", "Use longer blocks")
-    if not (0.0 < confidence < 1.0 and limit >= 1.0 and num_resamples >= 100 and (loop > 0).all()):
-        raise SettingError(
-            "diagnose",
-            f"limit {limit}, confidence {confidence}, {num_resamples} resamples",
-            "limit >= 1, 0 < confidence < 1, at least 100 resamples",
-        )
-    ratios = np.log(loop / held)
-    rng = np.random.default_rng(seed)
-    drawn = ratios[rng.integers(0, ratios.size, (num_resamples, ratios.size))]
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.exp(np.quantile(_trimmed_mean(drawn), (tail, 1.0 - tail)))
+    if not (0.0 < confidence < 1.0 and limit >= 1.0):
+        found = f"limit {limit}, confidence {confidence}"
+        raise SettingError("diagnose", found, "limit >= 1, 0 < confidence < 1")
+    loop, held = _paired(loop_s, held_s)
+    headroom, low, high = interval(loop / held, confidence=confidence, seed=seed)
+    middle = ceiling = math.inf
+    if input_s is not None:
+        free = loop - np.asarray(input_s, np.float64)
+        if (free > 0.0).all():
+            middle, _, ceiling = interval(loop / free, confidence=confidence, seed=seed)
     bound: Bound = "inconclusive"
-    if low > limit:
+    if low > limit and middle > limit:
         bound = "input-bound"
-    elif high < limit:
+    elif low <= limit and min(high, ceiling) < limit:
         bound = "compute-bound"
     return Verdict(
         bound=bound,
-        headroom=float(np.exp(_trimmed_mean(ratios[None])[0])),
-        low=float(low),
-        high=float(high),
+        headroom=headroom,
+        low=low,
+        high=high,
         confidence=confidence,
         limit=limit,
-        num_pairs=int(ratios.size),
+        num_pairs=int(loop.size),
         step_s=float(np.median(held)),
         loop_s=float(np.median(loop)),
+        ceiling=ceiling,
     )
+
+
+def _paired(
+    loop_s: Sequence[float], held_s: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both lists as arrays. Raises `SettingError` for what cannot be judged."""
+    loop, held = np.asarray(loop_s, np.float64), np.asarray(held_s, np.float64)
+    if loop.ndim != 1 or loop.shape != held.shape or loop.size < MIN_PAIRS:
+        found, remedy = f"{loop.size} and {held.size} blocks", f"Measure at least {MIN_PAIRS} pairs"
+        raise SettingError("diagnose", found, remedy)
+    times = np.concatenate([loop, held])
+    if not (np.isfinite(times).all() and (times > 0.0).all()):
+        raise SettingError("diagnose", "a block without a duration", "Use longer blocks")
+    return loop, held
+
+
+def interval(
+    ratios: NDArray[np.float64], *, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float, float]:
+    """The trimmed geometric mean of positive ratios, and the ends of its bootstrap interval."""
+    logs = np.log(ratios)
+    rng = np.random.default_rng(seed)
+    drawn = logs[rng.integers(0, logs.size, (_NUM_RESAMPLES, logs.size))]
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.exp(np.quantile(_trimmed_mean(drawn), (tail, 1.0 - tail)))
+    return float(np.exp(_trimmed_mean(logs[None])[0])), float(low), float(high)
 
 
 def _trimmed_mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -137,6 +137,9 @@ class BatchSpec(Spec):
     backend: Backend = Field(
         default="auto", description="auto: resident when the store fits the RAM budget, else mapped"
     )
+    records: str = Field(
+        default="", description="folder of a TFRecord export of the store, for backend tfrecord"
+    )
     dtype: Literal["f32", "f16"] = Field(default="f32", description="of the mel in a batch")
     ram_budget_gib: float = Field(
         default=0.0, ge=0.0, description="0: a quarter of the free memory, 8 GiB at most"

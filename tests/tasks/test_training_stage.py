@@ -20,6 +20,7 @@ from models.voice.espeak_ng import utter
 from studio.corpus import CorpusSpec, MelSpec
 from studio.errors import SettingError, StoreError
 from studio.training import TrainSpec
+from tasks.corpus_export import export_records
 from tasks.corpus_prepare import prepare_corpus
 from tasks.run import Stopped
 from tasks.training import training_spec
@@ -126,6 +127,37 @@ def test_a_stopped_run_resumes_as_if_it_had_never_stopped(
     assert other is not None
     for name, array in one.state.items():
         assert np.array_equal(array, other.state[name]), name
+
+
+def test_every_backend_trains_to_the_same_bits(
+    store: Path, configured: Configuration, tmp_path: Path
+) -> None:
+    corpus = open_store(store)
+    export_records(corpus, tmp_path / "records")
+    states = []
+    for backend in ("resident", "mapped", "tfrecord"):
+        reading = {"batch__backend": backend, "batch__records": str(tmp_path / "records")}
+        spec = _spec(fit__num_steps=3, **reading)
+        result = fit(corpus, spec, configured, tmp_path / backend, resume=False, report=_silent)
+        assert result.backend == backend
+        made = load(tmp_path / backend, spec)
+        assert made is not None
+        states.append({name: array.tobytes() for name, array in made.state.items()})
+    assert states[0] == states[1] == states[2]
+
+
+def test_records_that_are_not_named_are_asked_for(
+    store: Path, configured: Configuration, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError, match="needs an export"):
+        fit(
+            open_store(store),
+            _spec(batch__backend="tfrecord"),
+            configured,
+            tmp_path,
+            resume=False,
+            report=_silent,
+        )
 
 
 def test_a_checkpoint_of_another_model_or_order_is_refused(

@@ -87,6 +87,24 @@ def test_all_backends_give_the_same_bytes(stored: Corpus, augment: AugmentSpec, 
     assert same(streams[0], streams[2])
 
 
+def test_a_view_gives_the_same_bytes_from_every_backend_and_only_its_clips(corpus: Corpus) -> None:
+    odd = corpus.view(np.arange(1, len(corpus), 2), "odd")
+    later = odd.view(np.arange(3, len(odd)), "later")
+    records = str(corpus.folder.parent / "records")
+    streams = [
+        read(later, SPEC.model_copy(update={"backend": backend, "records": records}))
+        for backend in ("resident", "mapped", "tfrecord")
+    ]
+    assert same(streams[0], streams[1])
+    assert same(streams[0], streams[2])
+    clip = int(streams[2][0]["clip"][0])
+    row = 2 * (clip + 3) + 1
+    frames = int(corpus.num_frames[row])
+    assert streams[2][0]["mel"][0, :frames].tobytes() == corpus.clip_mel(row).tobytes()
+    assert len({corpus.sha256, odd.sha256, later.sha256}) == 3
+    assert later.store_sha256 == corpus.sha256
+
+
 def test_a_batch_holds_its_clips_and_zeros(stored: Corpus) -> None:
     shapes = {
         (s.frames, s.tokens) for s in corpus_shapes(stored.num_frames, stored.num_tokens, SPEC)
