@@ -1,8 +1,8 @@
 """A folder that appears whole: written beside its place under a hidden name, renamed in.
 
-A crash leaves at most a hidden folder, never half an episode under a final name. Where an older
-package stands, the two change places in one step. What the user put there, and anything else that
-no package wrote, is never deleted.
+A crash leaves at most a hidden folder, which the next run of that name removes, never half an
+episode under a final name. Where an older package stands, the two change places in one step. What
+the user put there, and anything else that no package wrote, is never deleted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -36,14 +38,15 @@ _REMEDY = "Choose another place with --out-dir, or free some room there"
 def staged(final: Path) -> Iterator[Path]:
     """A hidden folder to write a package into; it stands at `final` when the block has ended.
 
-    When the block raises, nothing changes at `final` and the hidden folder is removed. The manifest
-    must be written by then. Raises `OutputError` when the place cannot be written or is full.
+    When the block raises, nothing changes at `final` and the hidden folder is removed; one that a
+    killed run left behind is removed by the next. The manifest must be written by then. Raises
+    `OutputError` when the place cannot be written or is full.
     """
     if final.exists() and not final.is_dir():
         raise OutputError(str(final), "is a file, not a folder", _REMEDY)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{final.name[:40]}.", dir=final.parent))
+        beside, claim = _claimed(final)
     except OSError as error:
         raise output_error(final.parent, error) from error
     try:
@@ -57,6 +60,44 @@ def staged(final: Path) -> Iterator[Path]:
         raise output_error(final, error) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        os.close(claim)
+
+
+def _claimed(final: Path) -> tuple[Path, int]:
+    """A new hidden folder beside `final` and the descriptor that holds its lock.
+
+    The kernel drops the lock of a process that dies, however it dies: a folder of ours that nobody
+    holds is a dead run's, and goes. The lock of the parent keeps others from looking between the
+    making of a folder and its locking.
+    """
+    prefix = f".{final.name[:40]}.draft-"
+    parent = os.open(final.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(parent, fcntl.LOCK_EX)
+        for left in final.parent.glob(f"{glob.escape(prefix)}*"):
+            if left.is_dir() and not left.is_symlink():
+                _drop_if_dead(left)
+        beside = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
+        claim = os.open(beside, os.O_RDONLY)
+        fcntl.flock(claim, fcntl.LOCK_EX)
+    finally:
+        os.close(parent)
+    return beside, claim
+
+
+def _drop_if_dead(folder: Path) -> None:
+    try:
+        held = os.open(folder, os.O_RDONLY)
+    except OSError:
+        # Gone meanwhile, or another user's: neither is ours to remove.
+        return
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(held)
 
 
 def is_intact(folder: Path, manifest_sha256: str) -> bool:

@@ -1,6 +1,8 @@
 """A package appears whole or not at all, and nothing of the user's is ever deleted."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,47 @@ def test_a_failure_leaves_the_old_package_and_no_half_one(tmp_path: Path) -> Non
         fail()
     assert contents(final) == {"a.txt": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["episode"]
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    final = tmp_path / "episode"
+    words = (
+        "import sys; from pathlib import Path; from tasks.delivery import staged\n"
+        "with staged(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half.txt').write_text('half'); print(folder, flush=True); sys.stdin.read()"
+    )
+
+    def writing() -> tuple[subprocess.Popen[str], Path]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", words, str(final)],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        return process, Path(process.stdout.readline().strip())
+
+    (dead, left), (living, held) = writing(), writing()
+    dead.kill()
+    dead.communicate()
+    mine = tmp_path / ".episode.draft"
+    mine.mkdir()
+    try:
+        assert left.is_dir()
+        with staged(final) as folder:
+            write(folder, a="whole")
+        assert not left.exists()
+        assert (held / "half.txt").read_text() == "half"
+        assert mine.is_dir()
+    finally:
+        living.kill()
+        living.communicate()
+    with staged(final) as folder:
+        write(folder, a="again")
+    assert {path.name for path in tmp_path.iterdir()} == {"episode", mine.name}
 
 
 def test_a_new_package_replaces_the_old_one_entirely(tmp_path: Path) -> None:
