@@ -284,10 +284,20 @@ class Store:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Hold this while a run works: `collect` then leaves the store alone."""
+        """Hold this while a run works: `collect` then leaves the store alone.
+
+        Who comes when nobody else is there sweeps the drafts that killed runs left.
+        """
         with (self.root / "in-use.lock").open("a") as lock:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._sweep_drafts()
             fcntl.flock(lock, fcntl.LOCK_SH)
             yield
+
+    def _sweep_drafts(self) -> None:
+        for draft in (self.root / "drafts").iterdir():
+            draft.unlink(missing_ok=True)
 
     def collect(self, max_bytes: int) -> tuple[int, int]:
         """Delete the least recently used media until at most `max_bytes` are left.
@@ -300,8 +310,7 @@ class Store:
             except BlockingIOError as error:
                 remedy = "Wait until the running episodes have finished"
                 raise StoreError(str(self.root), "in use", remedy) from error
-            for draft in (self.root / "drafts").iterdir():
-                draft.unlink(missing_ok=True)
+            self._sweep_drafts()
             files = [(s.st_mtime_ns, s.st_size, p) for p in self.media() for s in [p.stat()]]
             total, freed, count = sum(size for _, size, _ in files), 0, 0
             for _, size, place in sorted(files):

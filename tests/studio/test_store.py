@@ -132,9 +132,18 @@ def test_a_killed_run_lets_go_and_its_draft_is_swept(store: Store, tmp_path: Pat
         time.sleep(0.01)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    assert list((store.root / "drafts").iterdir()) != []
+    drafts = store.root / "drafts"
+    (left,) = drafts.iterdir()
     store.collect(0)
-    assert list((store.root / "drafts").iterdir()) == []
+    assert list(drafts.iterdir()) == []
+
+    # The next run sweeps as well, but not while another one works.
+    left.touch()
+    with store.in_use():
+        assert list(drafts.iterdir()) == []
+        with store.draft(".bin") as draft, Store(store.root).in_use():
+            draft.path.write_bytes(b"kept")
+    assert draft.taken().num_bytes == 4
 
 
 def test_a_place_that_cannot_be_a_store_is_an_error_of_the_user(tmp_path: Path) -> None:
