@@ -11,6 +11,7 @@ import gc
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
 from studio.errors import EngineUnavailable
@@ -130,18 +131,14 @@ def step_down(
         if refused is not None and rung in refused:
             why = f"{refused[rung]} (in an earlier use)"
             continue
-        try:
-            value = attempt(rung)
-        except Exception as error:  # TensorFlow's errors are plain Exceptions
-            if not is_out_of_memory(error):
-                raise
-            why = str(error).partition("\n")[0].strip() or type(error).__name__
-            if refused is not None:
-                refused[rung] = why
-        else:
-            return Descent(value=value, rung=rung, steps=tuple(steps))
-        # Here, and not in the handler: an exception being handled keeps the frames alive that hold
-        # the memory.
+        shortage = _Shortage()
+        with shortage:
+            return Descent(value=attempt(rung), rung=rung, steps=tuple(steps))
+        why = shortage.words
+        if refused is not None:
+            refused[rung] = why
+        # Here, where the error is gone: while it is being handled it keeps the frames alive that
+        # hold the memory.
         free_cached_memory()
     ways = "; ".join(map(str, tried))
     raise EngineUnavailable(
@@ -149,6 +146,30 @@ def step_down(
         f"memory was not enough on any of {len(tried)} ways to run ({ways}): {why}",
         "Choose a smaller model or a larger card.",
     )
+
+
+class _Shortage:
+    """Ends a block that ran out of memory and keeps the error's words; any other error goes on.
+
+    By the error's own saying, not by its class: TensorFlow's are plain `Exception`s.
+    """
+
+    def __init__(self) -> None:
+        self.words = ""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None or not is_out_of_memory(error):
+            return False
+        self.words = str(error).partition("\n")[0].strip() or type(error).__name__
+        return True
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +35,42 @@ def main(target: str, arguments: str) -> int:
     sys.path.insert(0, str(Path(__file__).parent))
     import wire  # type: ignore[import-not-found]
 
-    try:
+    engine: Any = None
+
+    def make() -> tuple[None, list[Any]]:
+        nonlocal engine
         engine = _load(target)(**json.loads(arguments))
-    except Exception as error:  # noqa: BLE001 - told to the host, whatever it is
-        wire.send(out, _failure(error))
+        return None, []
+
+    answer, _ = _told(make)
+    wire.send(out, answer)
+    if not answer["ok"]:
         return 3
-    wire.send(out, {"ok": True})
     while True:
         try:
             request, arrays = wire.receive(source)
         except EOFError:
             return 0
-        try:
-            header, results = getattr(engine, request["method"])(*arrays, **request["arguments"])
-        except Exception as error:  # noqa: BLE001 - told to the host, whatever it is
-            wire.send(out, _failure(error))
-        else:
-            wire.send(out, {"ok": True, "result": header}, results)
+        called = partial(_call, engine, request["method"], arrays, request["arguments"])
+        wire.send(out, *_told(called))
+
+
+def _call(engine: Any, method: str, arrays: list[Any], arguments: dict[str, Any]) -> Any:
+    return getattr(engine, method)(*arrays, **arguments)
+
+
+def _told(work: Callable[[], tuple[Any, list[Any]]]) -> tuple[dict[str, Any], list[Any]]:
+    """What `work` returns as a message, or what it failed with.
+
+    The end of the protocol on this side: an engine is foreign code that may raise anything, and
+    whatever it raises is the host's to judge. It lives on for the next call, so this is caught
+    here and nowhere else.
+    """
+    try:
+        result, arrays = work()
+    except Exception as error:  # noqa: BLE001 - see above
+        return _failure(error), []
+    return {"ok": True, "result": result}, arrays
 
 
 def _load(target: str) -> Any:
