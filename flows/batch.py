@@ -130,6 +130,7 @@ def _standing(item: BatchItem, out_dir: str) -> Episode | None:
         music=item.music_file,
         portrait=item.avatar_image,
         background=wanted.picture.background,
+        pose_film=wanted.avatar.sadtalker.pose_film,
     )
     with open_run(out_dir, device=wanted.device, gpu=wanted.gpu) as run:
         return standing_episode(run, order, wanted, item.options, item.name)

@@ -100,6 +100,7 @@ def _standing(order: dict[str, Any], told: Profile) -> Episode | None:
         music=order["music_file"],
         portrait=order["avatar_image"],
         background=told.picture.background,
+        pose_film=told.avatar.sadtalker.pose_film,
     )
     with open_run(order["out_dir"], device=told.device, gpu=told.gpu) as run:
         return standing_episode(run, wanted, told, order["options"])

@@ -57,6 +57,7 @@ async def make_episode(
         music=music_file,
         portrait=avatar_image,
         background=wanted.picture.background,
+        pose_film=wanted.avatar.sadtalker.pose_film,
     )
     with open_run(
         out_dir,

@@ -77,6 +77,9 @@ class VoiceSpec(Spec):
     highpass_hz: float = Field(default=70.0, ge=0.0, le=400.0, description="0: off")
     compression_ratio: float = Field(default=2.5, ge=1.0, le=20.0, description="1: off")
     max_takes: int = Field(default=3, ge=1, le=10)
+    batch: int = Field(
+        default=8, ge=1, le=64, description="lines that go to a neural engine together"
+    )
     model: str = Field(
         default="", description="of a neural or cloud engine; empty: the engine's own choice"
     )
@@ -119,6 +122,7 @@ class SadTalkerSpec(Spec):
     size_px: Literal[256, 512] = 256
     still: bool = Field(default=False, description="keep the portrait's pose; lips and lids move")
     pose_style: int = Field(default=0, ge=0, le=45)
+    pose_film: str = Field(default="", description="a film of one face: the head moves as there")
     expression_scale: float = Field(default=1.0, ge=0.0, le=3.0)
     blink: bool = True
     yaw_deg: tuple[float, ...] = Field(default=(), description="stops on the way; empty: free")

@@ -18,13 +18,10 @@ from models.avatar import (
     LineSound,
     Performer,
     Role,
-    Sitting,
     open_actor,
-    open_painter,
     open_performer,
 )
 from models.avatar.did_api import CloudActor, credits_for
-from models.avatar.portrait import decode_marks, decode_portrait
 from models.needs import NEURAL, avatar_need_gib
 from models.published import avatar_weights_home
 from studio.audio import read_flac
@@ -38,6 +35,7 @@ from tasks.film import IDLE_LINE, record
 from tasks.intake import reading
 from tasks.neural import Post
 from tasks.run import Run, secret
+from tasks.seat import Seat, marks_of, picture_of, pose_film_of
 
 IDLE_S = 2.0
 """Length of the film of a presenter listening; it runs to and fro, so it seems twice as long."""
@@ -46,21 +44,6 @@ _MADE_BY = ("models.avatar", "studio.audio", "tasks.film")
 
 _BOUGHT_BY = ("models.avatar.did_api", "tasks.film")
 """Of films that were paid for: nothing else may make them be paid for again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
-    """Who acts, and in which lines: a user's portrait, or the drawn host called `look`. `engine`
-    is what the script asks for before the profile's own list.
-    """
-
-    speaker: str
-    look: str
-    portrait: Blob | None
-    landmarks: Blob | None = None
-    engine: AvatarEngineName | None = None
-    seed: int
-    lines: tuple[SpokenLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +73,10 @@ def open_actor_for(
                 yield performer
         case "wav2lip" | "sadtalker" | "did_api":
             role = Role(
-                portrait=_picture(seat, avatar, run.store),
+                portrait=picture_of(seat, avatar, run.store),
                 spec=avatar,
-                marks=_marks(seat, run.store),
+                marks=marks_of(seat, run.store),
+                pose_film=pose_film_of(seat, run.store) if engine == "sadtalker" else None,
                 commercial=run.commercial,
             )
             key = secret("did") if engine == "did_api" else ""
@@ -261,8 +245,11 @@ def _filmed_identity(engine: AvatarEngineName, seat: Seat, avatar: AvatarSpec) -
     if engine == "did_api":
         return fingerprint(engine, *who, avatar.endpoint, avatar.size_px)
     folder = Path(avatar.weights_dir).expanduser() if avatar.weights_dir else avatar_weights_home()
-    settings = avatar.model_copy(update={"weights_dir": "", "engine": ()})
-    return fingerprint(engine, weights_identity(folder), settings, *who)
+    # Files count by their content, not by where they lie.
+    acted = avatar.sadtalker.model_copy(update={"pose_film": ""})
+    settings = avatar.model_copy(update={"weights_dir": "", "engine": (), "sadtalker": acted})
+    film = seat.pose_film if engine == "sadtalker" else None
+    return fingerprint(engine, weights_identity(folder), settings, *who, film)
 
 
 def _motion(
@@ -271,33 +258,3 @@ def _motion(
     buffer = io.BytesIO()
     np.save(buffer, perform(sound))
     return store.put_bytes(buffer.getvalue(), ".npy"), sound.num_frames
-
-
-def _picture(seat: Seat, avatar: AvatarSpec, store: Store) -> NDArray[np.uint8]:
-    """What a neural engine animates: the portrait, or the drawn host."""
-    if seat.portrait is not None:
-        return decode_portrait(store.path(seat.portrait).read_bytes(), "portrait")
-    return host_picture(seat.look, avatar.size_px, seat.seed)
-
-
-def _marks(seat: Seat, store: Store) -> NDArray[np.float64] | None:
-    """A portrait's 68 landmarks, where the user gave them."""
-    if seat.portrait is None or seat.landmarks is None:
-        return None
-    sidecar = store.path(seat.landmarks).read_bytes()
-    return decode_marks(sidecar, store.path(seat.portrait).read_bytes())
-
-
-def host_picture(look: str, size_px: int, seed: int) -> NDArray[np.uint8]:
-    """A drawn host at rest before a grey wall: (size_px, size_px, 3), RGB."""
-    sitting = Sitting(look=look, size_px=size_px, fps=25, seed=seed)
-    with open_painter("viseme", sitting, ()) as painter:
-        y, cb, cr, alpha = painter.paint(0).astype(np.float32)
-    # BT.709, limited range; the planes are premultiplied, the wall fills what is left.
-    rest = 1 - alpha / 255
-    y, cb, cr = y + 150 * rest - 16, cb + 128 * rest - 128, cr + 128 * rest - 128
-    luma = y * (255 / 219)
-    rgb = np.stack(
-        (luma + 1.7927 * cr, luma - 0.2132 * cb - 0.5329 * cr, luma + 2.1124 * cb), axis=-1
-    )
-    return np.asarray(np.rint(np.clip(rgb, 0, 255)), np.uint8)

@@ -29,12 +29,13 @@ from studio.types import (
     SpeechTrack,
     SpokenLine,
 )
-from tasks.acting import Seat, act_idle, act_line, act_of, post_for
+from tasks.acting import act_idle, act_line, act_of, post_for
 from tasks.film import Reel
 from tasks.intake import reading
 from tasks.looks import look_of, read_look
 from tasks.neural import first_that_serves
 from tasks.run import Run
+from tasks.seat import Seat
 from tasks.stage import stage
 
 MOST_SEATS = 4
@@ -47,7 +48,14 @@ MOST_FPS = 30
 @stage(
     "avatar",
     tags=("cpu",),
-    made_by=("models.avatar", "studio.audio", "tasks.avatar", "tasks.acting", "tasks.film"),
+    made_by=(
+        "models.avatar",
+        "studio.audio",
+        "tasks.avatar",
+        "tasks.acting",
+        "tasks.film",
+        "tasks.seat",
+    ),
     after=("parse", "speech"),
 )
 def animate(
@@ -211,6 +219,7 @@ def _seats(
                 portrait=pictured.picture if pictured else None,
                 landmarks=pictured.landmarks if pictured else None,
                 engine=asked[speaker].engine,
+                pose_film=assets.pose_film,
                 seed=seed + place,
                 lines=tuple(line for line in speech.lines if line.speaker == speaker),
             )

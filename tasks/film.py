@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.errors import AvatarError
+from studio.errors import AvatarError, MediaError
 from studio.gpu.steps import step
 from studio.store import Store
 from studio.types import AvatarPart, Blob
@@ -47,6 +47,41 @@ def record(chunks: Iterable[NDArray[np.uint8]], fps: int, store: Store) -> tuple
                 num_frames += 1
         reel.mux(stream.encode(None))
     return draft.taken(), num_frames
+
+
+def film_frames(
+    path: Path, fps: int, longest_s: float, largest_px: int
+) -> Iterator[NDArray[np.uint8]]:
+    """A film's frames (h, w, 3), RGB, at `fps`: each as the film shows it at that time, for its
+    first `longest_s` seconds. Raises `MediaError` where the file holds no film.
+    """
+    shown: NDArray[np.uint8] | None = None
+    made, most, begins_s = 0, round(longest_s * fps), 0.0
+    try:
+        with av.open(str(path)) as film:
+            lasts_s = 1.0 / float(film.streams.video[0].average_rate or fps)
+            first_s: float | None = None
+            for frame in film.decode(video=0):
+                if first_s is None:
+                    first_s = float(frame.time or 0.0)
+                begins_s = float(frame.time or 0.0) - first_s
+                while shown is not None and made < most and made / fps < begins_s:
+                    yield shown
+                    made += 1
+                if made >= most:
+                    return
+                scale = min(1.0, largest_px / max(frame.width, frame.height))
+                size = [max(2, round(side * scale)) for side in (frame.width, frame.height)]
+                scaled = frame.reformat(width=size[0], height=size[1], format="rgb24")
+                shown = np.asarray(scaled.to_ndarray(), np.uint8)
+    except (av.FFmpegError, IndexError) as error:
+        raise MediaError(path.name, f"no film ({error})", "Give an MP4, MOV or MKV") from error
+    if shown is None:
+        raise MediaError(path.name, "a film without a picture", "Give an MP4, MOV or MKV")
+    # A millisecond is what containers round times to.
+    while made < most and made / fps < begins_s + lasts_s - 1e-3:
+        yield shown
+        made += 1
 
 
 class Reel:

@@ -29,6 +29,7 @@ class Order:
     music: str = ""
     portrait: str = ""
     background: str = ""
+    pose_film: str = ""
 
 
 @stage("parse", tags=("cpu",), made_by=(), remembered=False)
@@ -55,6 +56,7 @@ def rehearse(order: Order, *, run: Run) -> Rehearsal:
         landmarks=landmarks,
         portraits=_portraits(run.store, path, script.header.avatars),
         background=_background(run.store, background),
+        pose_film=_film(run.store, order.pose_film),
     )
     run.report("parse", 1, 1)
     return Rehearsal(script=script, assets=assets)
@@ -143,12 +145,20 @@ def _background(store: Store, name: str) -> Blob | None:
     """A picture, or a video that has at least one frame."""
     if not name or Path(name).suffix.lower() in PICTURES:
         return _picture(store, name)
+    return _film(store, name)
+
+
+def _film(store: Store, name: str) -> Blob | None:
+    """A video that has at least one frame."""
+    if not name:
+        return None
     remedy = "Give a JPEG, PNG or WebP picture, or an MP4, MOV, MKV or WebM video"
-    if not Path(name).is_file():
+    path = Path(name).expanduser()
+    if not path.is_file():
         raise MediaError(name, "no such file", remedy)
     try:
-        with av.open(name) as container:
+        with av.open(str(path)) as container:
             next(container.decode(video=0))
     except (av.FFmpegError, StopIteration, IndexError) as error:
         raise MediaError(name, "is neither a picture nor a video", remedy) from error
-    return store.put_file(Path(name))
+    return store.put_file(path)

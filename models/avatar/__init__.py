@@ -7,7 +7,7 @@ A weightless engine stores motion, which is small, and the encode draws it as it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -98,7 +98,7 @@ class Role:
     """Whom an actor plays: a `portrait` (h, w, 3), RGB, or for lips alone a film (n, h, w, 3)
     that is repeated.
 
-    `pose_film` (n, h, w, 3) at 25 fps lends SadTalker its head's motion. `marks` are the
+    `pose_film`, frames (h, w, 3) at 25 fps, lends SadTalker its head's motion. `marks` are the
     portrait's 68 landmarks in its pixels where they are known, as for a drawing. `commercial`
     refuses weights that forbid commercial use.
     """
@@ -106,7 +106,7 @@ class Role:
     portrait: NDArray[np.uint8]
     spec: AvatarSpec
     marks: NDArray[np.float64] | None = None
-    pose_film: NDArray[np.uint8] | None = None
+    pose_film: Iterable[NDArray[np.uint8]] | None = None
     commercial: bool = False
 
 
@@ -210,6 +210,10 @@ def open_actor(
             if find_spec("torch") is None:
                 remedy = "Install the extra: pip install podcast-studio[avatar]"
                 raise EngineUnavailable("avatar", f"{engine} needs torch", remedy)
+            if role.marks is not None:
+                from models.avatar.portrait import check_marks
+
+                check_marks(role.marks)
             if engine == "wav2lip":
                 from models.avatar.wav2lip.lipsync import open_lipsync
 

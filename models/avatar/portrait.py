@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from models.avatar.face.landmarks import LEFT_EYE, NOSE_TIP, RIGHT_EYE
 from studio.errors import MediaError, NoFaceError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from models.avatar.face.boxes import Detection
 
 Picture = NDArray[np.uint8]
+
+_FORMATS: Final = "Use a JPEG, PNG, WebP, TIFF or BMP picture."
 
 MIN_FACE_PX: Final = 48
 """Half of what the smallest network sees; less holds no mouth to animate."""
@@ -40,13 +43,30 @@ def decode_portrait(data: bytes, name: str = "portrait") -> Picture:
     Raises:
         MediaError: It is no image, or too small.
     """
+    picture = upright(data, name)
+    ground = Image.new("RGBA", picture.size, "white")
+    return as_portrait(np.asarray(Image.alpha_composite(ground, picture).convert("RGB")))
+
+
+def upright(data: bytes, name: str) -> Image.Image:
+    """An image file as Pillow's RGBA, turned as its EXIF says; sixteen bits become eight.
+
+    Raises:
+        MediaError: It is no image that Pillow reads whole, or far too large a one.
+    """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise MediaError(name, f"not an image ({error})", "Give a JPEG, PNG or WebP") from error
-    ground = Image.new("RGBA", upright.size, "white")
-    return as_portrait(np.asarray(Image.alpha_composite(ground, upright).convert("RGB")))
+        with Image.open(io.BytesIO(data)) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith(("I", "F")):
+                # Sixteen bits a pixel: the full range of the picture becomes 0..255.
+                values = np.asarray(image, np.float64)
+                span = max(float(values.max() - values.min()), 1e-9)
+                image = Image.fromarray(((values - values.min()) / span * 255).astype(np.uint8))
+            return image.convert("RGBA")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+        raise MediaError(name, f"the picture cannot be decoded ({error})", _FORMATS) from error
+    except Image.DecompressionBombError as error:
+        raise MediaError(name, "the picture is far too large", "Reduce it.") from error
 
 
 def decode_marks(sidecar: bytes, data: bytes) -> NDArray[np.float64] | None:
@@ -110,6 +130,20 @@ def the_face(detections: list[Detection]) -> Detection:
     if first.points is not None:
         _check_frontal(first.points)
     return first
+
+
+def check_marks(marks: NDArray[np.float64]) -> None:
+    """Refuse 68 landmarks (68, 2), in pixels, of a face that nobody could animate.
+
+    Raises:
+        NoFaceError: It is too small, or turned away.
+    """
+    wide, high = np.ptp(marks, axis=0)
+    if min(wide, high) < MIN_FACE_PX:
+        found = f"the face is only {min(wide, high):.0f} pixels wide"
+        raise NoFaceError("portrait", found, f"Give one of at least {MIN_FACE_PX} pixels")
+    eyes = marks[LEFT_EYE].mean(axis=0), marks[RIGHT_EYE].mean(axis=0)
+    _check_frontal(np.stack((*eyes, marks[NOSE_TIP])).astype(np.float32))
 
 
 def _check_frontal(points: NDArray[np.float32]) -> None:

@@ -32,6 +32,7 @@ class Assets:
     landmarks: Blob | None = None
     portraits: tuple[SpeakerPortrait, ...] = ()
     background: Blob | None = None
+    pose_film: Blob | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

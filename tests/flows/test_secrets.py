@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 
 from flows.episode import make_episode
 from studio.errors import StudioError
-from tasks.acting import host_picture
+from tasks.seat import host_picture
 from tests.models.avatar.did_server import DidServer, open_did
 from tests.models.voice.test_cloud_voices import WORDS, Service
 from tests.tasks.receiver import Receiver, receiving

@@ -22,12 +22,12 @@ from models.voice.reference import read_reference
 from studio.audio import decode_audio
 from studio.corpus import CorpusSpec
 from studio.store import Store
-from tasks.acting import host_picture
 from tasks.backdrop import read_film, read_still
 from tasks.corpus_clip import Aside, Clip, Hashes, make_clip
 from tasks.corpus_sources import Take
 from tasks.run import Desk, Run
 from tasks.script import Order, rehearse
+from tasks.seat import host_picture
 from tests.fuzz import grammar
 
 SOUNDS = ("wav", "flac", "mp3", "m4a", "ogg", "opus", "mp4")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.acting import host_picture
+from tasks.seat import host_picture
 
 
 def save_wav2lip(folder: Path) -> Path:

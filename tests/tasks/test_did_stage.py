@@ -14,10 +14,10 @@ from PIL import Image
 from studio.errors import AvatarError
 from studio.specs import AvatarSpec, MixSpec, PictureSpec, VoiceSpec
 from studio.types import Presenters, Rehearsal, SpeechTrack
-from tasks.acting import host_picture
 from tasks.avatar import animate, open_presenter
 from tasks.run import Desk, Run
 from tasks.script import Order, rehearse
+from tasks.seat import host_picture
 from tasks.speech import speak
 from tests.models.avatar.did_server import DidServer, open_did
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from studio.errors import StoreError
+from studio.errors import MediaError, StoreError
 from studio.types import AvatarPart
-from tasks.film import IDLE_LINE, Reel, record
+from tasks.film import IDLE_LINE, Reel, film_frames, record
 from tasks.run import Run
 
 SIDE = 64
@@ -80,3 +81,26 @@ def test_a_film_that_is_gone_is_an_error(run: Run) -> None:
     run.store.path(idle.data).unlink()
     with pytest.raises(StoreError):
         Reel((idle,), run.store)
+
+
+@pytest.mark.parametrize(("fps", "steps"), [(25, 1), (50, 2), (10, 0.4)])
+def test_a_film_is_shown_at_another_rate_as_it_stands_at_each_time(
+    run: Run, fps: int, steps: float
+) -> None:
+    data, _ = record([_frames([20 + 8 * i for i in range(25)])], 25, run.store)
+    shown = list(film_frames(run.store.path(data), fps, 60.0, SIDE))
+    levels = [float(frame[SIDE // 2, SIDE // 2, 1]) for frame in shown]
+    assert len(shown) == 25 * steps
+    wanted = [20 + 8 * int(i / steps + 1e-9) for i in range(len(shown))]
+    assert levels == pytest.approx(wanted, abs=3)
+
+
+def test_a_film_is_cut_and_scaled_and_what_is_none_is_refused(run: Run, tmp_path: Path) -> None:
+    data, _ = record([_frames([20] * 25)], 25, run.store)
+    shown = list(film_frames(run.store.path(data), 25, 0.2, SIDE // 2))
+    assert len(shown) == 5
+    assert {frame.shape for frame in shown} == {(SIDE // 2, SIDE // 2, 3)}
+    words = tmp_path / "words.mp4"
+    words.write_text("no film")
+    with pytest.raises(MediaError, match=r"words\.mp4"):
+        list(film_frames(words, 25, 1.0, SIDE))

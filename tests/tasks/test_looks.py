@@ -10,11 +10,11 @@ from PIL import Image
 from studio.errors import MediaError, NoFaceError, SettingError
 from studio.specs import AvatarSpec, MixSpec, PictureSpec, VoiceSpec
 from studio.types import Presenters
-from tasks.acting import host_picture
 from tasks.avatar import animate
 from tasks.looks import Look, look_of, read_look
 from tasks.run import Run
 from tasks.script import Order, rehearse
+from tasks.seat import host_picture
 from tasks.speech import speak
 
 LINES = "\nALICE: Hello there.\nBOB: Good evening.\n"

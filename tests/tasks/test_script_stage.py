@@ -11,9 +11,9 @@ from PIL import Image
 
 from studio.audio import write_flac
 from studio.errors import MediaError, NoFaceError, ScriptError, SettingError, StudioError
-from tasks.acting import host_picture
 from tasks.run import Run
 from tasks.script import Order, rehearse
+from tasks.seat import host_picture
 
 
 def _script(tmp_path: Path, text: str) -> str:
@@ -108,6 +108,8 @@ def test_landmarks_beside_a_portrait_are_read_and_checked(tmp_path: Path, run: R
         ("background", b"neither picture nor video" * 100, MediaError),
         ("lexicon", None, SettingError),
         ("lexicon", b"no equals sign here\n", SettingError),
+        ("pose_film", b"no film", MediaError),
+        ("pose_film", None, MediaError),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_it(

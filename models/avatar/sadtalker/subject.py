@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -48,7 +49,7 @@ def study(
         EngineUnavailable: Neither landmarks nor the networks that find them.
     """
     height, width = portrait.shape[:2]
-    device = next(networks.reconstruction.parameters()).device
+    device = _device(networks)
     watch = Stopwatch(device)
     with watch.step("detection"):
         if spec.frame == "resize":
@@ -60,6 +61,9 @@ def study(
         box = framing.box(wide=spec.wide)
         square = cut(portrait, framing, spec.size_px, wide=spec.wide)
         points = _in_square(networks, square, framing, box, marks, portrait.shape[1])
+        if spec.frame == "resize" and points is None:
+            # Nothing has asked for a face yet: the whole picture is animated, whatever is in it.
+            points = _find(networks, square)
     with watch.step("3DMM"):
         aligned, fitted = _fit(networks, square, points)
     with watch.step("source features"), torch.inference_mode():
@@ -77,25 +81,33 @@ def study(
     )
 
 
-def read_poses(networks: Networks, film: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The head's pose in every frame of a film (n, h, w, 3), 25 a second: angle 3 and translation
-    3 of the 3DMM (n, 6).
+def read_poses(networks: Networks, film: Iterable[Picture]) -> NDArray[np.float32]:
+    """The head's pose in every frame (h, w, 3) of a film, 25 a second: angle 3 and translation 3
+    of the 3DMM (n, 6).
 
     Raises:
         NoFaceError: A frame without one usable face; its number is said.
     """
+    watch = Stopwatch(_device(networks))
     poses = []
     for number, frame in enumerate(film):
         try:
-            points = _find(networks, frame)
+            with watch.step("detection"):
+                points = _find(networks, frame)
         except NoFaceError as error:
             where = f"reference film, frame {number}"
             raise NoFaceError(
                 where, error.found, "Cut the film to where one face looks on"
             ) from error
-        _, fitted = _fit(networks, frame, points)
+        with watch.step("3DMM"):
+            _, fitted = _fit(networks, frame, points)
         poses.append(np.concatenate((fitted[ANGLE], fitted[TRANSLATION])))
+    watch.read(wait=True)
     return np.asarray(poses, np.float32)
+
+
+def _device(networks: Networks) -> torch.device:
+    return next(networks.reconstruction.parameters()).device
 
 
 def _fit(
@@ -103,9 +115,8 @@ def _fit(
 ) -> tuple[Aligned, NDArray[np.float32]]:
     """A picture and its landmarks -> how it was aligned, and its 257 coefficients."""
     aligned = align(picture, points)
-    device = next(networks.reconstruction.parameters()).device
     with torch.inference_mode():
-        fitted = networks.reconstruction(_tensor(aligned.picture, device))[0]
+        fitted = networks.reconstruction(_tensor(aligned.picture, _device(networks)))[0]
     return aligned, fitted.cpu().numpy()
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -229,12 +229,12 @@ def open_talker(
     spec: AvatarSpec,
     device: DeviceSpec,
     marks: Points | None = None,
-    pose_film: Frames | None = None,
+    pose_film: Iterable[Picture] | None = None,
 ) -> Talker:
     """A presenter from a portrait (h, w, 3), with the weights in `spec.weights_dir`.
 
     `marks` are the portrait's 68 landmarks where they are known: a drawing, on which detectors
-    fail. `pose_film` (n, h, w, 3) lends its head's motion.
+    fail. `pose_film`, frames (h, w, 3) at 25 fps, lends its head's motion.
 
     Raises:
         EngineUnavailable: Weights or the card are missing.

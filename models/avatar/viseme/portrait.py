@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from models.avatar.portrait import upright
 from models.avatar.viseme.facefinder import REMEDY, find_face
 from models.avatar.viseme.landmarks import Landmarks, read_sidecar
 from studio.errors import MediaError, NoFaceError
@@ -18,8 +17,6 @@ LONGEST_PX = 3000
 """Larger pictures are reduced: no host is drawn larger than 2048 px."""
 
 SMALLEST_PX = 64
-
-_FORMATS = "Use a JPEG, PNG, WebP, TIFF or BMP picture."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ def read_portrait(data: bytes, name: str, landmarks: bytes | None = None) -> Por
         MediaError: The bytes are no picture, the picture is tiny, or the landmarks do not fit it.
         NoFaceError: No face was found.
     """
-    image = _upright(data, name)
+    image = upright(data, name)
     width, height = image.size
     if min(width, height) < SMALLEST_PX:
         found = f"the picture is {width}x{height} pixels"
@@ -69,22 +66,6 @@ def read_portrait(data: bytes, name: str, landmarks: bytes | None = None) -> Por
         if not (0 <= x < width and 0 <= y < height + 0.1 * face.eye_distance):
             raise NoFaceError(name, f"the face's {part} lies outside the picture", REMEDY)
     return Portrait(np.ascontiguousarray(rgba), face)
-
-
-def _upright(data: bytes, name: str) -> Image.Image:
-    try:
-        with Image.open(io.BytesIO(data)) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith(("I", "F")):
-                # Sixteen bits a pixel: the full range of the picture becomes 0..255.
-                values = np.asarray(image, np.float64)
-                span = max(float(values.max() - values.min()), 1e-9)
-                image = Image.fromarray(((values - values.min()) / span * 255).astype(np.uint8))
-            return image.convert("RGBA")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise MediaError(name, f"the picture cannot be decoded ({error})", _FORMATS) from error
-    except Image.DecompressionBombError as error:
-        raise MediaError(name, "the picture is far too large", "Reduce it.") from error
 
 
 def _on_grey(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:

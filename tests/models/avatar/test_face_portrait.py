@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from models.avatar.face.boxes import Detection
-from models.avatar.portrait import as_portrait, decode_portrait, the_face
+from models.avatar.portrait import as_portrait, check_marks, decode_portrait, the_face
 from studio.errors import MediaError, NoFaceError
+
+REFERENCE = Path(__file__).parent / "reference" / "functions.npz"
 
 
 def encoded(image: Image.Image, **options: object) -> bytes:
@@ -41,11 +44,22 @@ def test_exif_rotation_is_undone() -> None:
     assert upright[100, 60, 1] > 200
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1"])
-def test_any_mode_becomes_rgb(mode: str) -> None:
-    kind = "TIFF" if mode == "CMYK" else "PNG"
-    image = Image.new("RGB", (130, 100), "white").convert(mode)
-    assert decode_portrait(encoded(image, format=kind)).shape == (100, 130, 3)
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "YCbCr", "I;16", "F"])
+def test_any_mode_becomes_rgb_and_keeps_its_picture(mode: str) -> None:
+    ramp = np.tile(np.linspace(0, 255, 130).astype(np.uint8), (100, 1))
+    grey = Image.fromarray(ramp)
+    if mode == "I;16":
+        image = Image.fromarray(ramp.astype(np.uint16) * 257)
+    elif mode == "F":
+        image = Image.fromarray(ramp.astype(np.float32) / 255)
+    else:
+        image = grey.convert("RGB").convert(mode)
+    kind = "TIFF" if mode in {"CMYK", "F", "YCbCr"} else "PNG"
+    seen = decode_portrait(encoded(image, format=kind))
+    assert seen.shape == (100, 130, 3)
+    # Sixteen bits are not cut off at 255, nothing turns into its negative; a palette is dithered.
+    columns = seen.mean(axis=(0, 2))
+    assert np.abs(columns - ramp[0]).max() < {"1": 90, "P": 30}.get(mode, 8)
 
 
 def test_transparency_lies_over_white() -> None:
@@ -76,7 +90,7 @@ def test_what_is_no_picture_is_refused(picture: NDArray[np.generic]) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"\x89PNG\r\n\x1a\n broken"])
 def test_what_is_no_file_is_refused(data: bytes) -> None:
-    with pytest.raises(MediaError, match="not an image"):
+    with pytest.raises(MediaError, match="cannot be decoded"):
         decode_portrait(data)
 
 
@@ -97,3 +111,14 @@ def test_the_largest_frontal_face_is_meant() -> None:
 def test_a_useless_face_is_named(faces: list[Detection], said: str) -> None:
     with pytest.raises(NoFaceError, match=said):
         the_face(faces)
+
+
+def test_marks_of_a_usable_face_pass_and_others_are_named() -> None:
+    marks = np.load(REFERENCE)["lm68_face01"] * 120 + 40
+    check_marks(marks)
+    with pytest.raises(NoFaceError, match=r"only 1\d pixels"):
+        check_marks(marks * 0.2)
+    profile = marks.copy()
+    profile[30] = marks[36] - (5.0, 0.0)  # the tip of the nose beyond the outer corner of an eye
+    with pytest.raises(NoFaceError, match="from the side"):
+        check_marks(profile)

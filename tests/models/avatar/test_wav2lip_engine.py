@@ -37,6 +37,7 @@ from studio.specs import AvatarSpec, DeviceSpec  # noqa: E402
 from studio.types import SAMPLE_RATE  # noqa: E402
 from tests.models.avatar import weight_recipe as recipe  # noqa: E402
 
+REFERENCE = Path(__file__).parent / "reference" / "functions.npz"
 FACE = Detection(box=(60.0, 30.0, 150.0, 140.0), score=0.9)
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
@@ -199,7 +200,7 @@ def checkpoint(directory: Path) -> None:
 @pytest.mark.slow
 def test_the_door_reads_the_published_form(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
     checkpoint(tmp_path)
-    marks = np.array([[60.0, 60.0], [150.0, 60.0], [105.0, 140.0]])
+    marks = np.load(REFERENCE)["lm68_face01"] * 90 + 60
     role = Role(portrait=portrait, spec=AvatarSpec(weights_dir=str(tmp_path)), marks=marks)
     with open_actor("wav2lip", role, DeviceSpec(device="cpu")) as actor:
         assert actor.size_px == (260, 200)
