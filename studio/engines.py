@@ -2,9 +2,10 @@
 memory.
 
 An engine is known by what it is, its spec and its device. It has one user at a time; a second one
-gets another copy if copies are allowed, else its turn. A warm engine that nobody uses keeps its
-lease, marked idle; when anybody on the host waits for memory, the least recently used idle engine
-is closed and its lease given back.
+gets another copy if copies are allowed, else its turn. Users that see to their turns themselves
+(`studio.gathering`) share one. A warm engine that nobody uses keeps its lease, marked idle; when
+anybody on the host waits for memory, the least recently used idle engine is closed and its lease
+given back.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class _Warm:
     context: AbstractContextManager[Any]
     engine: Any
     lease: Lease | None
-    busy: bool = True
+    users: int = 1
+    spent: bool = False
     last_used: float = field(default_factory=time.monotonic)
 
 
@@ -71,6 +73,7 @@ class EnginePool:
         self._warm: list[_Warm] = []
         self._loading: dict[EngineKey, int] = {}
         self._users: dict[int, int] = {}
+        self._closing: set[int] = set()
         self._closed = False
         self._watcher: threading.Thread | None = None
         self._stop = threading.Event()
@@ -87,6 +90,7 @@ class EnginePool:
         *,
         need_gib: float = 0.0,
         copies: int = 1,
+        shared: bool = False,
         running: Running | None = None,
     ) -> Iterator[Engine]:
         """A warm engine, or a new one.
@@ -97,6 +101,7 @@ class EnginePool:
             open_engine: opens it on a device such as "cuda:1" or "cpu".
             need_gib: memory to borrow.
             copies: most engines of this key at one time.
+            shared: all users of this key have the one engine at the same time.
             running: the metered stage that uses it: it learns of the card, of waiting and of
                 loading.
 
@@ -104,26 +109,24 @@ class EnginePool:
             EngineUnavailable: it does not fit on any card; or the calling thread uses an engine
                 already and would have to wait for this one, which could last for ever.
 
-        An engine that ran out of memory is closed, not kept.
+        An engine that ran out of memory is closed, not kept; its users leave when it is gone.
         """
-        warm = self._idle_or_none(key, copies, running)
+        warm = self._idle_or_none(key, copies, running, shared=shared)
         if warm is None:
             warm = self._load(key, open_engine, need_gib, running)
         elif warm.lease is not None and running is not None:
             running.holds(warm.lease)
+        if shared and warm.lease is not None and self._ledger is not None:
+            # It is no thread's own: the first user may leave before the others.
+            self._ledger.unbind(warm.lease)
         self._count_user(+1)
-        spent = False
+        memory = _MemoryWatch()
         try:
-            yield cast("Engine", warm.engine)
-        except Exception as error:
-            spent = is_out_of_memory(error)
-            if spent:
-                # Frames that have ended keep their tensors as long as the error is on its way.
-                traceback.clear_frames(error.__traceback__)
-            raise
+            with memory:
+                yield cast("Engine", warm.engine)
         finally:
             self._count_user(-1)
-            self._put_back(warm, spent=spent)
+            self._put_back(warm, spent=memory.spent)
 
     def evict_idle(self, *, on_card: bool = True) -> bool:
         """Close the least recently used idle engine that holds a lease (or, off the card, none).
@@ -131,7 +134,9 @@ class EnginePool:
         """
         with self._turn:
             idle = [
-                warm for warm in self._warm if not warm.busy and (warm.lease is not None) == on_card
+                warm
+                for warm in self._warm
+                if not warm.users and (warm.lease is not None) == on_card
             ]
             if not idle:
                 return False
@@ -146,8 +151,8 @@ class EnginePool:
         self._stop.set()
         with self._turn:
             self._closed = True
-            idle = [warm for warm in self._warm if not warm.busy]
-            self._warm = [warm for warm in self._warm if warm.busy]
+            idle = [warm for warm in self._warm if not warm.users]
+            self._warm = [warm for warm in self._warm if warm.users]
             watcher, self._watcher = self._watcher, None
             self._turn.notify_all()
         for warm in idle:
@@ -166,14 +171,17 @@ class EnginePool:
     ) -> None:
         self.close()
 
-    def _idle_or_none(self, key: EngineKey, copies: int, running: Running | None) -> _Warm | None:
-        """An idle engine of this key, or `None` when the caller is to load one."""
+    def _idle_or_none(
+        self, key: EngineKey, copies: int, running: Running | None, *, shared: bool
+    ) -> _Warm | None:
+        """An engine of this key to use, or `None` when the caller is to load one."""
         with self._turn:
             while True:
                 same = [warm for warm in self._warm if warm.key == key]
                 for warm in same:
-                    if not warm.busy:
-                        warm.busy = True
+                    if shared or not warm.users:
+                        warm.users += 1
+                        first = warm.users == 1
                         break
                 else:
                     if len(same) + self._loading.get(key, 0) < copies:
@@ -189,7 +197,7 @@ class EnginePool:
                         self._turn.wait()
                     continue
                 break
-        if warm.lease is not None:
+        if warm.lease is not None and first:
             warm.lease.resume()
         return warm
 
@@ -200,7 +208,7 @@ class EnginePool:
         need_gib: float,
         running: Running | None,
     ) -> _Warm:
-        lease = None
+        lease, warm = None, None
         try:
             lease = self._borrow(key, need_gib)
             if lease is not None and running is not None:
@@ -211,12 +219,10 @@ class EnginePool:
             with nullcontext() if running is None else running.phase("load"):
                 context = open_engine(device)
                 warm = _Warm(key, context, context.__enter__(), lease)
-        except BaseException:
-            if lease is not None:
+        finally:
+            if warm is None and lease is not None:
                 lease.give_back()
-            self._loaded(key, None)
-            raise
-        self._loaded(key, warm)
+            self._loaded(key, warm)
         return warm
 
     def _loaded(self, key: EngineKey, warm: _Warm | None) -> None:
@@ -241,31 +247,73 @@ class EnginePool:
             lease = self._ledger.try_lend(stage=key.kind, need_gib=need_gib, card=card)
         if lease is not None:
             return lease
+        # Whoever uses an engine must not wait for another: others may wait for the first.
+        patience_s = 0.0 if self._users.get(threading.get_ident()) else None
         return self._ledger.lend(
-            stage=key.kind, need_gib=need_gib, card=card, on_wait=self.evict_idle
+            stage=key.kind,
+            need_gib=need_gib,
+            card=card,
+            timeout_s=patience_s,
+            on_wait=self.evict_idle,
         )
 
     def _put_back(self, warm: _Warm, *, spent: bool) -> None:
-        if warm.lease is not None:
-            warm.lease.rest()
-        with self._turn:
-            warm.busy, warm.last_used = False, time.monotonic()
-            gone = self._closed or spent
-            if gone:
-                self._warm.remove(warm)
-            elif warm.lease is not None and self._watcher is None:
-                self._watcher = threading.Thread(target=self._watch, name="engines", daemon=True)
-                self._watcher.start()
-            self._turn.notify_all()
+        gone = self._leave(warm, spent=spent)
         if gone:
-            _close(warm)
+            try:
+                _close(warm)
+            finally:
+                with self._turn:
+                    self._closing.discard(id(warm))
+                    self._turn.notify_all()
+        elif spent:
+            # What it holds is free when its last user has left: another way to run begins then.
+            with self._turn:
+                self._turn.wait_for(lambda: id(warm) not in self._closing)
+
+    def _leave(self, warm: _Warm, *, spent: bool) -> bool:
+        """One user less. Whether the caller is to close the engine.
+
+        The last one marks the lease idle before it lets go, and takes that back if somebody has
+        come in meanwhile: nobody can evict an engine whose mark is being changed.
+        """
+        rests = False
+        while True:
+            with self._turn:
+                if spent and not warm.spent:
+                    warm.spent = True
+                    self._closing.add(id(warm))
+                    self._warm.remove(warm)
+                last = warm.users == 1
+                if last == rests or warm.lease is None:
+                    warm.users -= 1
+                    warm.last_used = time.monotonic()
+                    gone = not warm.users and (self._closed or warm.spent)
+                    if gone and not warm.spent:
+                        self._warm.remove(warm)
+                    self._start_watching(warm)
+                    self._turn.notify_all()
+                    return gone
+            if last:
+                warm.lease.rest()
+            else:
+                warm.lease.resume()
+                if self._ledger is not None:
+                    self._ledger.unbind(warm.lease)
+            rests = last
+
+    def _start_watching(self, warm: _Warm) -> None:
+        if warm.users or warm.lease is None or self._closed or self._watcher is not None:
+            return
+        self._watcher = threading.Thread(target=self._watch, name="engines", daemon=True)
+        self._watcher.start()
 
     def _watch(self) -> None:
         """Make room for others on the host: one idle engine per look, as long as somebody waits."""
         ledger = self._ledger
         while ledger is not None and not self._stop.wait(_LOOK_S):
             with self._turn:
-                idle = any(not warm.busy and warm.lease is not None for warm in self._warm)
+                idle = any(not warm.users and warm.lease is not None for warm in self._warm)
             if idle and ledger.somebody_waits():
                 self.evict_idle()
 
@@ -275,6 +323,27 @@ class EnginePool:
             self._users[me] = self._users.get(me, 0) + step
             if not self._users[me]:
                 del self._users[me]
+
+
+class _MemoryWatch:
+    """Tells whether the block ran out of memory; its error goes on."""
+
+    def __init__(self) -> None:
+        self.spent = False
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.spent = error is not None and is_out_of_memory(error)
+        if self.spent:
+            # Frames that have ended keep their tensors as long as the error is on its way.
+            traceback.clear_frames(trace)
 
 
 def _host_is_short() -> bool:

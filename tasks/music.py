@@ -20,6 +20,7 @@ from studio.types import SAMPLE_RATE, Blob, MusicCue, MusicPiece, MusicTrack, Re
 from tasks.intake import fed
 from tasks.neural import Post, first_that_serves
 from tasks.run import Run
+from tasks.sharing import share_composer
 from tasks.stage import stage
 
 LONG_S, STEP_S = 45.0, 30.0
@@ -116,22 +117,34 @@ def _make(
 
 
 def _post(name: MusicEngineName, music: MusicSpec, num_cues: int, run: Run) -> Post[Composer]:
-    def open_at(device: DeviceSpec, batch: int) -> AbstractContextManager[Composer]:
-        told = music.model_copy(update={"batch": batch})
-        return _open(name, told, device, commercial=run.commercial)
+    # What the engine does not read must not keep two episodes from sharing one.
+    heard_of = {
+        "engine": (name,),
+        "enabled": True,
+        "max_piece_s": MusicSpec().max_piece_s,
+        "file_offset_s": 0.0,
+    }
+    told = music.model_copy(update=heard_of)
 
+    def open_at(device: DeviceSpec, batch: int) -> AbstractContextManager[Composer]:
+        spec = told.model_copy(update={"batch": batch}) if neural else music
+        return _open(name, spec, device, commercial=run.commercial)
+
+    neural = name in NEURAL
     transformers = name == "musicgen_hf"
     return Post(
         name=name,
         family="music",
-        spec=(music, run.commercial),
+        spec=(told, run.commercial),
         open_at=open_at,
-        neural=name in NEURAL,
+        neural=neural,
         need_gib=partial(music_need_gib, name, music),
-        batch=min(music.batch, num_cues),
+        # In a batch the other places are for the cues of other episodes.
+        batch=min(music.batch, num_cues) if run.calls is None else music.batch,
         # audiocraft computes in half precision on a card whatever is asked for.
         half="fp16" if transformers else None,
         can_offload=transformers,
+        sharing=share_composer(name, music),
     )
 
 

@@ -3,7 +3,8 @@
 A weightless engine is opened and used. A neural one goes through the machine's pool: it takes what
 it declares on the card with most room before it loads, stays warm for whoever comes next, and walks
 the ladder (smaller batch, half precision, offload, CPU) when memory is not enough. Every step is a
-`Fallback`.
+`Fallback`. Stages of several episodes may have one loaded engine together (`Post.sharing`): their
+requests meet in its calls.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from studio.engines import EngineKey
 from studio.errors import EngineUnavailable
+from studio.gathering import Call, Gathering, Party
 from studio.gpu.device_setup import effective_device, on_card
 from studio.memory_ladder import Precision, Rung, rungs_below, step_down
 from studio.specs import DeviceSpec
 from studio.types import Fallback
 from tasks.machine import Machine
 from tasks.run import Run
+from tasks.sharing import Sharing
 
 Engine = TypeVar("Engine")
 Made = TypeVar("Made")
@@ -40,6 +43,7 @@ class Post(Generic[Engine]):
         batch: how much it works on at once.
         half: the half precision that saves it memory; `None` if none does.
         can_offload: whether its weights can wait in host memory.
+        sharing: how stages use it at the same time; `None`: one after another.
     """
 
     name: str
@@ -51,14 +55,16 @@ class Post(Generic[Engine]):
     batch: int = 1
     half: Precision | None = "fp16"
     can_offload: bool = False
+    sharing: Sharing[Engine] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Seated(Generic[Engine]):
-    """A loaded engine and the device it was loaded on."""
+    """A loaded engine, the device it was loaded on, and where requests for it gather."""
 
     engine: Engine
     device: str
+    gathering: Gathering[Any, Any] | None
 
 
 def first_that_serves(
@@ -150,7 +156,7 @@ def _attempt(
         with ExitStack() as stack:
             with on_card(where):
                 engine = stack.enter_context(post.open_at(settled, rung.batch))
-            yield _Seated(engine, where)
+            yield _Seated(engine, where, _gathering(post, engine, rung))
 
     need_gib = post.need_gib(rung) if rung.device == "cuda" else 0.0
     key = EngineKey(
@@ -159,7 +165,34 @@ def _attempt(
         device=place.device if rung.device == "cuda" else "cpu",
     )
     with (
-        machine.pool.engine(key, opened, need_gib=need_gib, running=run.running()) as seated,
+        machine.pool.engine(
+            key,
+            opened,
+            need_gib=need_gib,
+            shared=post.sharing is not None,
+            running=run.running(),
+        ) as seated,
         on_card(seated.device),
     ):
-        return use(seated.engine)
+        if post.sharing is None or seated.gathering is None:
+            return use(seated.engine)
+        return use(post.sharing.view(seated.engine, seated.gathering, _party(run)))
+
+
+def _gathering(post: Post[Engine], engine: Engine, rung: Rung) -> Gathering[Any, Any] | None:
+    if post.sharing is None:
+        return None
+    return Gathering(
+        post.sharing.work(engine),
+        most=post.sharing.most or rung.batch,
+        mixes=post.sharing.mixes,
+        name=post.name,
+    )
+
+
+def _party(run: Run) -> Party:
+    def note(call: Call) -> None:
+        if run.calls is not None:
+            run.calls.append(call)
+
+    return Party(name=run.name, check=run.check, note=note, running=run.running())

@@ -19,6 +19,7 @@ from studio.gpu.cards import Card
 from studio.gpu.meter import Meter
 from studio.gpu.prometheus import exposition, metrics_endpoint
 from studio.gpu.running import Running
+from studio.heap import share_heaps
 from studio.specs import DeviceSpec, GpuSpec
 from studio.store import Store, open_store
 from tasks.machine import Machine, machine_for
@@ -49,7 +50,7 @@ METER: ContextVar[Meter] = ContextVar("meter")
 """Set by a flow of several runs, so that one meter watches them all and nothing counts twice."""
 
 CALLS: ContextVar[list[Call] | None] = ContextVar("calls", default=None)
-"""Set by a flow of several runs that wants to know which of their requests engines took together."""
+"""Set by a flow of several runs that wants to know what engines did for several of them at once."""
 
 RUNNING: ContextVar[Running | None] = ContextVar("running", default=None)
 """The metered stage that the calling thread works for."""
@@ -135,6 +136,7 @@ def open_run(
     from the store. Raises `RemoteError` when the shared store cannot be used at the start; if it
     fails later, that is told at the end and the run goes on.
     """
+    share_heaps()
     store = open_store(os.environ, recalls=not anew)
     if store.shared is not None:
         store.shared.check()

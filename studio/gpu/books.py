@@ -66,6 +66,8 @@ class Books:
         self.rss_peak_b: dict[str, int] = {}
         self.thread_owner: dict[int, str] = {}
         self.child_owner: dict[int, str] = {}
+        self.company: dict[str, dict[str, int]] = {}
+        """Spans whose thread works for several just now, and the weights of those it works for."""
         self._cpu_seen_ns = 0
 
     def open(self, first: Look) -> None:
@@ -94,6 +96,8 @@ class Books:
         for name in active:
             self.rss_peak_b[name] = max(self.rss_peak_b.get(name, 0), _tree_rss_b(after.host))
         earlier = {look.reading.card: look for look in before.cards}
+        # Work for several is its leader's claim first, and shared out at the end.
+        led = {name for leader, parts in self.company.items() for name in parts if name != leader}
         for look in after.cards:
             card = look.reading.card
             self._card(
@@ -101,7 +105,7 @@ class Books:
                 look,
                 after.at_ns - before.at_ns,
                 active=active,
-                holders=holders.get(card, ()),
+                holders=[name for name in holders.get(card, ()) if name not in led],
             )
 
     def forget(self, name: str) -> None:
@@ -121,7 +125,7 @@ class Books:
                 wanted[owner] += max(0, child.cpu_ns - (earlier.cpu_ns if earlier else 0))
         self._reaped(before, after.host, wanted, sole)
         seen = max(self._cpu_seen_ns, after.host.cpu_ns)
-        self.cpu_ns.add_claims(seen - self._cpu_seen_ns, wanted)
+        self.cpu_ns.add_claims(seen - self._cpu_seen_ns, self._parted(wanted))
         self._cpu_seen_ns = seen
 
     def _thread(
@@ -190,7 +194,15 @@ class Books:
                 whole += moved
                 if (owner := self.child_owner.get(pid, sole)) is not None:
                     wanted[owner] += moved
-            tally.add_claims(whole, wanted)
+            tally.add_claims(whole, self._parted(wanted))
+
+    def _parted(self, amounts: Mapping[str, int]) -> dict[str, int]:
+        """Amounts by span, those of a span that works for several shared out among them."""
+        parts: defaultdict[str, int] = defaultdict(int)
+        for owner, amount in amounts.items():
+            for name, part in split(amount, self.company.get(owner, {owner: 1})).items():
+                parts[name] += part
+        return dict(parts)
 
     def _card(
         self,
@@ -214,7 +226,7 @@ class Books:
         for quantity, amount in amounts.items():
             if amount is not None:
                 weights = self._weights(look.shares, quantity, active=active, holders=holders)
-                tallies[quantity].add(split(amount, weights))
+                tallies[quantity].add(self._parted(split(amount, weights)))
         for name in active:
             _note(self.peaks[name][reading.card], reading, length_ns)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -109,6 +109,20 @@ class Running:
         """The calling thread works for this stage until the stage ends."""
         with self._meter.boundary() as books:
             books.thread_owner[threading.get_native_id()] = self.id
+
+    @contextmanager
+    def works_for(self, parts: Mapping[Running, int]) -> Iterator[None]:
+        """What this stage uses in the block is shared out among `parts`, in proportion: the calling
+        thread serves requests of several stages at once.
+        """
+        weights = {stage.id: weight for stage, weight in parts.items()}
+        with self._meter.boundary() as books:
+            books.company[self.id] = weights
+        try:
+            yield
+        finally:
+            with self._meter.boundary() as books:
+                del books.company[self.id]
 
     def use(self) -> StageUse:
         """What this stage has used so far; final once its `with` block has ended."""

@@ -14,6 +14,7 @@ from studio.errors import EngineUnavailable
 from studio.gpu.meter import Meter
 from studio.memory_ladder import Rung
 from studio.specs import AvatarSpec, DeviceSpec, MixSpec, MusicSpec, VoiceSpec
+from studio.store import Store
 from studio.types import MusicTrack
 from tasks.music import score
 from tasks.neural import Post, first_that_serves
@@ -98,7 +99,7 @@ def test_what_ran_out_of_memory_is_closed_at_once_and_never_tried_again(
         (held,) = machine.holdings()
         assert held.idle
         opened = len(door.opened)
-        second = _score(tmp_path, run, spec)
+        second = _score(tmp_path, replace(run, store=Store(tmp_path / "another")), spec)
         assert len(door.opened) == opened
     assert [step.used for step in second.fallbacks] == [step.used for step in first.fallbacks]
     assert "in an earlier use" in second.fallbacks[-1].why
