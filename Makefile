@@ -3,7 +3,7 @@ PYTHON ?= python3
 SCRIPT ?= examples/why-gpus-idle.txt
 BIN := .venv/bin
 
-.PHONY: help install extras demo test test-neural fuzz test-all audit lint format types serve clean
+.PHONY: help install extras demo test test-neural fuzz soak test-all audit lint format types serve clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -32,6 +32,9 @@ test-neural: extras   ## the tests that need an extra: tiny neural models, Tenso
 
 fuzz: install   ## 100,000 inputs through every door: scripts, profiles, lists, manifests
 	STUDIO_FUZZ_INPUTS=100000 $(BIN)/python -m pytest -n 2 tests/fuzz
+
+soak: install   ## 100 episodes in a row: memory and file handles stay as they were
+	STUDIO_SOAK_EPISODES=100 $(BIN)/python -m pytest -s -m slow tests/flows/test_soak.py
 
 test-all: extras   ## every test that needs neither a card nor the network
 	$(BIN)/python -m pytest -m 'not gpu and not network'

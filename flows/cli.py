@@ -27,6 +27,7 @@ from flows import (
     training_cli,
 )
 from studio.errors import StudioError
+from studio.heap import share_heaps
 from studio.store import Store, studio_home
 
 app = typer.Typer(
@@ -90,6 +91,7 @@ training_cli.add_to(app)
 
 def main() -> None:
     """Run the command; an error a user can cause is one line and its exit code."""
+    share_heaps()
     try:
         app()
     except StudioError as error:
