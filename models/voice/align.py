@@ -12,6 +12,7 @@ ms (90 % within 55 ms) for diphone and statistical voices of another synthesiser
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,21 +20,13 @@ from numpy.typing import NDArray
 
 from models.voice import LineSpec, Utterance
 from models.voice.espeak_ng import FASTEST_WPM, SLOWEST_WPM, utter
+from models.voice.mel import FEATURE_RATE_HZ, FRAME, HOP, features, frames_of
 from models.voice.warp import warp
 from studio.audio import resample
 from studio.errors import SpeechError
 from studio.types import Phoneme, Word
 
-Features = NDArray[np.float32]
-
-FEATURE_RATE_HZ = 16_000
-HOP, FRAME, TRANSFORM = 200, 400, 512
-"""12.5 ms steps of 25 ms frames, as speech recognition has them."""
-
-LOWEST_HZ, HIGHEST_HZ, NUM_MELS, NUM_CEPSTRA = 100.0, 7000.0, 26, 8
-PREEMPHASIS = 0.97
-ENERGY_WEIGHT, DELTA_WEIGHT = 1.8, 0.8
-"""Energy tells speech from pauses in any voice; the changes of the cepstra mark the boundaries."""
+Floats = NDArray[np.float32]
 
 COARSE = 4
 """Frames that the first pass takes together."""
@@ -82,10 +75,16 @@ def align(line: LineSpec, samples: NDArray[np.float32], sample_rate: int) -> Ali
 
     Raises `SpeechError` when the speech is silent or the text makes no sound.
     """
-    target = _spoken_features(samples, sample_rate, line.text)
-    fits = [_fit(replace(line, voice=voice, pitch_pct=50), target) for voice in REFERENCE_VOICES]
+    target = spoken(samples, sample_rate, line.text)
+    return aligned(fits_to(line, target), target, len(samples), sample_rate)
+
+
+def aligned(fits: Sequence[Fit], target: Spoken, num_samples: int, sample_rate: int) -> Alignment:
+    """The alignment by the nearest of `fits` to `target`, which is all that is audible in speech of
+    `num_samples`.
+    """
     best = min(fits, key=lambda fit: fit.cost)
-    times = _Times(best, target, len(samples), sample_rate)
+    times = _Times(best, target, num_samples, sample_rate)
     return Alignment(
         words=times.words(),
         phonemes=times.phonemes(),
@@ -96,35 +95,44 @@ def align(line: LineSpec, samples: NDArray[np.float32], sample_rate: int) -> Ali
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Spoken:
-    """Features of the audible part of some speech: `(num_frames, num_features)` from `start_s`."""
+class Spoken:
+    """The audible part of some speech, from `start_s`: features `(num_frames, num_features)` and
+    its 16 kHz `sound`.
+    """
 
-    frames: Features
+    frames: Floats
+    sound: Floats
     start_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fit:
+class Fit:
     """A reference, and the warping path `(num_steps, 2)` from its frames to the speech's."""
 
     reference: Utterance
-    expected: _Spoken
+    expected: Spoken
     path: NDArray[np.int64]
     cost: float
     tempo: float
 
 
-def _fit(line: LineSpec, target: _Spoken) -> _Fit:
+def fits_to(line: LineSpec, target: Spoken) -> tuple[Fit, ...]:
+    """`line` in each of `REFERENCE_VOICES`, warped onto the speech."""
+    lines = (replace(line, voice=voice, pitch_pct=50) for voice in REFERENCE_VOICES)
+    return tuple(_fit(one, target) for one in lines)
+
+
+def _fit(line: LineSpec, target: Spoken) -> Fit:
     """`line` spoken by a reference voice at the speech's own tempo, and warped onto the speech."""
     reference = utter(line)
-    expected = _spoken_features(reference.samples, reference.sample_rate, line.text)
+    expected = spoken(reference.samples, reference.sample_rate, line.text)
     tempo = len(expected.frames) / len(target.frames)
     if not 1.0 / CLOSE_TEMPO < tempo < CLOSE_TEMPO:
         rate = min(max(round(line.rate_wpm * tempo), SLOWEST_WPM), FASTEST_WPM)
         reference = utter(replace(line, rate_wpm=rate))
-        expected = _spoken_features(reference.samples, reference.sample_rate, line.text)
+        expected = spoken(reference.samples, reference.sample_rate, line.text)
     path, cost = _match(expected.frames, target.frames)
-    return _Fit(reference, expected, path, cost, tempo)
+    return Fit(reference, expected, path, cost, tempo)
 
 
 def _strain(path: NDArray[np.int64]) -> float:
@@ -136,72 +144,24 @@ def _strain(path: NDArray[np.int64]) -> float:
     return float((tempo > np.log(STRAINED_TEMPO)).mean())
 
 
-def _spoken_features(samples: NDArray[np.float32], sample_rate: int, text: str) -> _Spoken:
+def spoken(samples: NDArray[np.float32], sample_rate: int, text: str) -> Spoken:
+    """What is audible in mono `samples` at `sample_rate` Hz. Raises `SpeechError` naming `text` for
+    silence.
+    """
     short = max(FRAME * sample_rate // FEATURE_RATE_HZ + 1 - len(samples), 0)
     padded = np.pad(np.asarray(samples, np.float32), (0, short))
     sound = resample(padded, sample_rate, FEATURE_RATE_HZ)
-    energy = _frames(sound.astype(np.float32)).astype(np.float64)
+    energy = frames_of(sound.astype(np.float32)).astype(np.float64)
     level = (energy**2).mean(axis=1)
     loud = np.flatnonzero(level > level.max() * 10.0 ** (QUIET_DB / 10.0))
     if not len(loud) or level.max() <= 0.0:
         raise SpeechError(f'line "{text[:60]}"', "the speech is silent", "Speak it again")
     first, last = int(loud[0]), int(loud[-1])
-    return _Spoken(features(sound[first * HOP : last * HOP + FRAME]), first * HOP / FEATURE_RATE_HZ)
+    audible = sound[first * HOP : last * HOP + FRAME].astype(np.float32)
+    return Spoken(features(audible), audible, first * HOP / FEATURE_RATE_HZ)
 
 
-def _frames(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.lib.stride_tricks.sliding_window_view(sound, FRAME)[::HOP]
-
-
-def features(sound: NDArray[np.float32]) -> Features:
-    """Normalised mel cepstra, energy and the cepstra's slopes of 16 kHz sound, one row a frame.
-
-    Means and deviations are taken out over the line, and with them most of what one voice differs
-    from another by.
-    """
-    emphasised = np.append(sound[:1], sound[1:] - PREEMPHASIS * sound[:-1])
-    window = np.hanning(FRAME).astype(np.float32)
-    power = np.abs(np.fft.rfft(_frames(emphasised) * window, TRANSFORM)) ** 2
-    mel = np.log(power @ _mel_filters() + 1e-6)
-    energy = mel.mean(axis=1, keepdims=True)
-    cepstra = _standardised(mel @ _cosines())
-    slopes = np.gradient(cepstra, axis=0) if len(cepstra) > 1 else np.zeros_like(cepstra)
-    return np.concatenate(
-        [
-            cepstra,
-            ENERGY_WEIGHT * _standardised(energy),
-            DELTA_WEIGHT * _standardised(slopes),
-        ],
-        axis=1,
-    ).astype(np.float32)
-
-
-def _standardised(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.asarray((values - values.mean(axis=0)) / (values.std(axis=0) + 1e-6))
-
-
-def _mel_filters() -> NDArray[np.float64]:
-    """Triangles on the mel scale, `(TRANSFORM / 2 + 1, NUM_MELS)`."""
-    mels = np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), NUM_MELS + 2)
-    corners = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
-    bins = np.fft.rfftfreq(TRANSFORM, 1.0 / FEATURE_RATE_HZ)[:, None]
-    rising = (bins - corners[:-2]) / (corners[1:-1] - corners[:-2])
-    falling = (corners[2:] - bins) / (corners[2:] - corners[1:-1])
-    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)))
-
-
-def _mel(frequency_hz: float) -> float:
-    """The mel of O'Shaughnessy, 1987."""
-    return float(2595.0 * np.log10(1.0 + frequency_hz / 700.0))
-
-
-def _cosines() -> NDArray[np.float64]:
-    """The cepstrum's cosines without the constant one, `(NUM_MELS, NUM_CEPSTRA)`."""
-    steps = np.outer(np.arange(NUM_MELS) + 0.5, np.arange(1, NUM_CEPSTRA + 1))
-    return np.asarray(np.cos(np.pi * steps / NUM_MELS))
-
-
-def _match(expected: Features, target: Features) -> tuple[NDArray[np.int64], float]:
+def _match(expected: Floats, target: Floats) -> tuple[NDArray[np.int64], float]:
     """The warping path of frame pairs `(num_steps, 2)` and its mean distance."""
     short, long_ = _pooled(expected), _pooled(target)
     rows, columns = len(short), len(long_)
@@ -215,7 +175,7 @@ def _match(expected: Features, target: Features) -> tuple[NDArray[np.int64], flo
     return warp(expected, target, np.concatenate([ends[:1], guide, ends[1:]]), FINE_BAND_FRAMES)
 
 
-def _pooled(frames: Features) -> Features:
+def _pooled(frames: Floats) -> Floats:
     """Means of `COARSE` frames each."""
     starts = np.arange(0, len(frames), COARSE)
     counts = np.diff([*starts, len(frames)])[:, None]
@@ -225,7 +185,7 @@ def _pooled(frames: Features) -> Features:
 class _Times:
     """Carries times of the reference over to the speech along the warping path."""
 
-    def __init__(self, fit: _Fit, target: _Spoken, num_samples: int, sample_rate: int) -> None:
+    def __init__(self, fit: Fit, target: Spoken, num_samples: int, sample_rate: int) -> None:
         self._reference, self._num_samples, self._rate = fit.reference, num_samples, sample_rate
         path = fit.path
         frames, first = np.unique(path[:, 0], return_index=True)

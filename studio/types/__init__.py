@@ -24,6 +24,7 @@ from studio.types.media import (
     Presenters,
     SpeechTrack,
     SpokenLine,
+    VoiceTraits,
     Word,
 )
 from studio.types.outcome import (
@@ -81,5 +82,6 @@ __all__ = [
     "SpokenLine",
     "StageUse",
     "StepUse",
+    "VoiceTraits",
     "Word",
 ]

@@ -34,8 +34,27 @@ class Phoneme:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceTraits:
+    """What a spoken line tells of its voice.
+
+    `timbre` holds cepstral distances from the embedded voice speaking the same words, `pitch_hz`
+    the median pitch (None where little is voiced), `tempo` how much faster it speaks than the
+    embedded voice, `seconds` how much of it is audible.
+    """
+
+    timbre: tuple[float, ...]
+    pitch_hz: float | None
+    tempo: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpokenLine:
-    """One segment, spoken: mono audio at `SAMPLE_RATE`, with its words' and phonemes' times."""
+    """One segment, spoken: mono audio at `SAMPLE_RATE`, with its words' and phonemes' times.
+
+    `takes` is how often it was spoken, `rejected` what was wrong with the takes before; `traits`
+    are None for engines that cannot change their voice.
+    """
 
     index: int
     speaker: str
@@ -47,6 +66,8 @@ class SpokenLine:
     words: tuple[Word, ...]
     phonemes: tuple[Phoneme, ...]
     takes: int = 1
+    rejected: tuple[str, ...] = ()
+    traits: VoiceTraits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

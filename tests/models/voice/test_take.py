@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.voice import LineSpec, Utterance
 from models.voice.espeak_ng import INFO, EspeakVoice, utter
-from models.voice.take import judge, speak_checked
+from models.voice.take import check_take, judge, listen, speak_checked
+from models.voice.traits import Acquaintance
 from studio.errors import SpeechError
 from studio.types import EngineInfo
 
@@ -115,3 +117,57 @@ def test_after_the_last_take_the_error_names_line_and_faults() -> None:
 def test_the_embedded_voice_needs_no_second_take() -> None:
     assert INFO.name == "espeak_ng"
     assert speak_checked(EspeakVoice(), LINE, 3).takes == 1
+
+
+class Changing:
+    """An engine that speaks each take in the next of its voices."""
+
+    info = Stumbling.info
+
+    def __init__(self, voices: Sequence[str]) -> None:
+        self.voices, self.seeds = list(voices), list[int]()
+
+    def cast(self, speakers: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:
+        return dict.fromkeys(speakers, "")
+
+    def say(self, lines: Sequence[LineSpec]) -> Iterator[Utterance]:
+        for line in lines:
+            self.seeds.append(line.seed)
+            yield utter(replace(line, voice=self.voices.pop(0)))
+
+
+def test_a_line_in_another_voice_is_spoken_again() -> None:
+    engine, speaker = Changing(["bass", "bass", "mezzo", "bass"]), Acquaintance()
+    texts = ("We measured the river every morning for years.", "She opened the letter, read it.")
+    known = [speak_checked(engine, LineSpec(text=text), 2, speaker) for text in texts]
+    assert [take.takes for take in known] == [1, 1]
+    take = speak_checked(engine, LINE, 2, speaker)
+    assert take.takes == 2
+    assert engine.seeds == [0, 0, 0, 1]
+    assert "another voice" in take.rejected[0]
+    assert take.traits is not None
+    assert speaker.drift(take.traits) < 0.8
+
+
+def test_the_first_take_may_have_been_spoken_beside_other_lines() -> None:
+    engine = Stumbling(["none"])
+    assert check_take(engine, LINE, _altered("none"), 3).takes == 1
+    assert engine.seeds == []
+    assert check_take(engine, LINE, _altered("cut"), 3).takes == 2
+    assert engine.seeds == [1]
+
+
+def test_a_suspicion_counts_when_the_length_is_odd_for_the_speaker() -> None:
+    def fault(words: str, speaker: Acquaintance) -> str:
+        said = utter(LineSpec(text=words, voice="soprano"))
+        return listen(LINE, said, speaker).fault
+
+    speaker = Acquaintance()
+    less = LINE.text.replace("over the lazy ", "")
+    for text in (LINE.text, LINE.text.replace("fox", "wolf")):
+        take = listen(LineSpec(text=text), utter(LineSpec(text=text, voice="soprano")), speaker)
+        assert take.traits is not None
+        speaker.hear(take.traits)
+    assert fault(less, Acquaintance()) == ""
+    assert "skipped" in fault(less, speaker)
+    assert fault(LINE.text, speaker) == ""
