@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from prefect import flow
 
-from flows.episode import make_episode
+from flows.episode import FLOOR, make_episode
 from flows.remembered import standing_episode
 from profiles import load_profile, settle
 from studio.errors import StudioError
+from studio.gathering import Call
 from studio.gpu.run_report import report_of
 from studio.types import BatchResult, Episode, Header
 from tasks.batch import figures_of, report_batch
-from tasks.batch_plan import BatchItem, plan_batch
+from tasks.batch_plan import BatchItem, look_ahead, plan_batch
 from tasks.notify import NOTIFIED
-from tasks.run import DESK, METER, Desk, Stopped, open_meter, open_run
+from tasks.run import CALLS, DESK, METER, Desk, Stopped, open_meter, open_run
 from tasks.script import Order
 
 ANNOUNCE: ContextVar[Callable[[BatchResult], None]] = ContextVar("announce")
@@ -34,6 +35,7 @@ async def make_batch(
     limit: int = 0,
     only_changed: bool = True,
     jobs: int = 2,
+    ahead: int | None = None,
     options: dict[str, Any] | None = None,
     lexicon: str = "",
     music_file: str = "",
@@ -42,10 +44,12 @@ async def make_batch(
 ) -> tuple[BatchResult, ...]:
     """Make the episodes that `folder` means: a folder of scripts, a pattern, or a `.json` list.
 
-    At most `jobs` are made at once and `limit` in all (0: all). An episode that fails does not stop
-    the others; one whose package stands unchanged is left alone, and of the rest only the stages
-    run whose inputs have changed. Without `only_changed` everything is made anew. `cost_per_hour`
-    is the price of this machine. Raises `BatchError` at the end, naming what failed and why.
+    At most `jobs` are mixed, filmed and encoded at once, and `limit` made in all (0: all); `ahead`
+    more are spoken and composed meanwhile, so that engines find several to work for (by default as
+    many as the profile's composer takes at once). An episode that fails does not stop the others;
+    one whose package stands unchanged is left alone, and of the rest only the stages run whose
+    inputs have changed. Without `only_changed` everything is made anew. `cost_per_hour` is the
+    price of this machine. Raises `BatchError` at the end, naming what failed and why.
     """
     shared = BatchItem(
         script="",
@@ -56,9 +60,36 @@ async def make_batch(
         avatar_image=avatar_image,
     )
     items = await asyncio.to_thread(plan_batch, folder, shared, limit)
-    gpu = settle(load_profile(profile), Header(), options or {}).gpu
+    told = settle(load_profile(profile), Header(), options or {})
+    more = look_ahead(told.voice, told.music) if ahead is None else ahead
+    began = time.monotonic()
+    with open_meter(told.gpu) as meter:
+        METER.set(meter)
+        calls: list[Call] = []
+        CALLS.set(calls)
+        FLOOR.set(asyncio.Semaphore(max(1, jobs)))
+        results = await _all_made(items, max(1, jobs) + max(0, more), out_dir, only_changed)
+        report = report_of(f"Batch of {len(items)}", meter.trace(), meter.uses())
+    figures = figures_of(
+        results,
+        report.uses,
+        wall_s=time.monotonic() - began,
+        cores=report.trace.cpu_count,
+        cards=len(report.trace.cards),
+        jobs=jobs,
+        cost_per_hour=cost_per_hour,
+        calls=calls,
+    )
+    await report_batch(results, figures, report, out_dir)
+    return results
+
+
+async def _all_made(
+    items: Sequence[BatchItem], at_once: int, out_dir: str, only_changed: bool
+) -> tuple[BatchResult, ...]:
+    """Make the episodes in their order, `at_once` of them begun and not ended. Raises `Stopped`."""
     desk = DESK.get(Desk())
-    places = asyncio.Semaphore(max(1, jobs))
+    places = asyncio.Semaphore(at_once)
     ended: list[BatchResult] = []
 
     async def one(item: BatchItem) -> BatchResult:
@@ -72,22 +103,9 @@ async def make_batch(
         return result
 
     desk.report("episodes", 0, len(items))
-    began = time.monotonic()
-    with open_meter(gpu) as meter:
-        METER.set(meter)
-        results = tuple(await asyncio.gather(*(one(item) for item in items)))
-        if desk.stop.is_set():
-            raise Stopped
-        report = report_of(f"Batch of {len(items)}", meter.trace(), meter.uses())
-    figures = figures_of(
-        results,
-        report.uses,
-        wall_s=time.monotonic() - began,
-        cores=report.trace.cpu_count,
-        jobs=jobs,
-        cost_per_hour=cost_per_hour,
-    )
-    await report_batch(results, figures, report, out_dir)
+    results = tuple(await asyncio.gather(*(one(item) for item in items)))
+    if desk.stop.is_set():
+        raise Stopped
     return results
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ from tasks.script import Order, rehearse, without_music
 from tasks.speech import speak
 from tasks.stage import at
 from tasks.tag_limits import keep_limits
+
+FLOOR: ContextVar[AbstractAsyncContextManager[object] | None] = ContextVar("floor", default=None)
+"""Set by a flow of several episodes to bound how many are mixed, filmed and encoded at once; others
+may speak and compose meanwhile.
+"""
 
 
 def _name() -> str:
@@ -92,25 +99,26 @@ async def _produce(run: Run, heard: Rehearsal, told: Profile, name: str) -> Epis
     music = at(run, score, told.music.engine).submit(
         heard, told.voice, told.music, told.mix, seed, run=run
     )
-    sound = at(run, mix_sound).submit(heard, speech, music, told.mix, run=run)
-    seen, video = None, None
-    if not told.package.audio_only:
-        seen = at(run, animate, told.avatar.engine).submit(
-            heard, speech, told.avatar, picture, seed, run=run
+    async with FLOOR.get() or nullcontext():
+        sound = at(run, mix_sound).submit(heard, speech, music, told.mix, run=run)
+        seen, video = None, None
+        if not told.package.audio_only:
+            seen = at(run, animate, told.avatar.engine).submit(
+                heard, speech, told.avatar, picture, seed, run=run
+            )
+            asked = (picture, told.avatar, told.mix, told.encode, seed)
+            video = at(run, encode, told.encode.encoder).submit(
+                heard, speech, sound, seen, *asked, run=run
+            )
+        packed = at(run, package).submit(
+            name, heard, speech, music, sound, seen, video, brief, seed, run=run
         )
-        asked = (picture, told.avatar, told.mix, told.encode, seed)
-        video = at(run, encode, told.encode.encoder).submit(
-            heard, speech, sound, seen, *asked, run=run
-        )
-    packed = at(run, package).submit(
-        name, heard, speech, music, sound, seen, video, brief, seed, run=run
-    )
-    # In the order of the DAG: a stage behind one that failed never ends, and says nothing.
-    for future in (speech, music, sound, seen, video):
-        if future is not None:
-            await _done(future)
-    episode: Episode = await _done(packed)
-    return episode
+        # In the order of the DAG: a stage behind one that failed never ends, and says nothing.
+        for future in (speech, music, sound, seen, video):
+            if future is not None:
+                await _done(future)
+        episode: Episode = await _done(packed)
+        return episode
 
 
 async def _done(future: PrefectFuture[Any]) -> Any:

@@ -14,6 +14,7 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from studio.errors import BatchError
+from studio.gathering import Call
 from studio.gpu.report_rows import escape_markdown, figure, verdict_markdown
 from studio.gpu.run_report import RunReport
 from studio.types import BatchResult, StageUse
@@ -27,6 +28,25 @@ SCHEMA = "podcast-studio.batch/1"
 _BUSY_PCT = 85.0
 """From here on the processors count as the limit: the rest goes to waiting for storage and to the
 ends of stages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCalls:
+    """What a neural engine was asked for in a batch, and how much of it together.
+
+    `requests` are lines or cues, of which `repeated` asked for what another one in the same call
+    asked for. `shared_calls` served several episodes, `shared_requests` were in those; `largest` is
+    the most requests in one call, `call_s` the time in calls.
+    """
+
+    engine: str
+    requests: int
+    calls: int
+    shared_calls: int
+    shared_requests: int
+    repeated: int
+    largest: int
+    call_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +66,34 @@ class BatchFigures:
     finished_min_per_hour: float | None
     cpu_s: float | None
     cpu_busy_pct: float | None
+    gpu_busy_pct: float | None = None
     cpu_s_per_finished_min: float | None
     gpu_s_per_finished_min: float | None
     energy_j_per_finished_min: float | None
     cost_per_finished_min: float | None
     verdict: str
+    engines: tuple[EngineCalls, ...] = ()
+
+
+def calls_of(calls: Sequence[Call]) -> tuple[EngineCalls, ...]:
+    """The calls of each engine added up, in the order of their first one."""
+    rows = []
+    for engine in dict.fromkeys(call.engine for call in calls):
+        own = [call for call in calls if call.engine == engine]
+        shared = [call for call in own if len(call.parties) > 1]
+        rows.append(
+            EngineCalls(
+                engine=engine,
+                requests=sum(call.num_requests for call in own),
+                calls=len(own),
+                shared_calls=len(shared),
+                shared_requests=sum(call.num_requests for call in shared),
+                repeated=sum(call.num_requests - call.num_made for call in own),
+                largest=max(call.num_requests for call in own),
+                call_s=sum(call.wall_s for call in own),
+            )
+        )
+    return tuple(rows)
 
 
 def figures_of(
@@ -59,18 +102,21 @@ def figures_of(
     *,
     wall_s: float,
     cores: int,
+    cards: int = 0,
     jobs: int,
     cost_per_hour: float | None,
+    calls: Sequence[Call] = (),
 ) -> BatchFigures:
-    """Sum a batch up."""
+    """Sum a batch up: what became of the scripts, what the stages used, what engines were asked."""
     made = [one for one in results if one.made and not one.why]
     ours = [use for use in uses if use.stage != "other programs"]
-    cards = [card for use in ours for card in use.cards]
+    on_cards = [card for use in ours for card in use.cards]
     finished_s = sum(one.duration_s for one in made)
     minutes = finished_s / 60
     cpu_s = _sum(use.cpu_s for use in ours)
-    gpu_s, energy_j = _sum(card.gpu_s for card in cards), _sum(card.energy_j for card in cards)
-    busy_pct = None if cpu_s is None or wall_s <= 0 else 100 * cpu_s / (wall_s * cores)
+    gpu_s = _sum(card.gpu_s for card in on_cards)
+    energy_j = _sum(card.energy_j for card in on_cards)
+    busy_pct = _busy_pct(cpu_s, wall_s, cores)
     cost = None if cost_per_hour is None else cost_per_hour * wall_s / 3600
     return BatchFigures(
         made=len(made),
@@ -81,12 +127,19 @@ def figures_of(
         finished_min_per_hour=minutes / (wall_s / 3600) if made and wall_s > 0 else None,
         cpu_s=cpu_s,
         cpu_busy_pct=busy_pct,
+        gpu_busy_pct=_busy_pct(gpu_s, wall_s, cards),
         cpu_s_per_finished_min=_per(cpu_s, minutes),
         gpu_s_per_finished_min=_per(gpu_s, minutes),
         energy_j_per_finished_min=_per(energy_j, minutes),
         cost_per_finished_min=_per(cost, minutes),
         verdict=_verdict(len(made), busy_pct, jobs),
+        engines=calls_of(calls),
     )
+
+
+def _busy_pct(used_s: float | None, wall_s: float, count: int) -> float | None:
+    """How busy so many processors or cards were on average."""
+    return None if used_s is None or wall_s <= 0 or not count else 100 * used_s / (wall_s * count)
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
@@ -160,12 +213,19 @@ def figure_rows(figures: BatchFigures) -> list[dict[str, str]]:
         "wall time (s)": figure(figures.wall_s),
         "finished minutes an hour": figure(figures.finished_min_per_hour),
         "processors busy (%)": figure(figures.cpu_busy_pct),
+        "cards busy (%)": figure(figures.gpu_busy_pct),
         "CPU seconds a finished minute": figure(figures.cpu_s_per_finished_min),
         "GPU seconds a finished minute": figure(figures.gpu_s_per_finished_min),
         "joules of the cards a finished minute": figure(figures.energy_j_per_finished_min),
         "cost of a finished minute": figure(figures.cost_per_finished_min, 4),
     }
+    rows |= {f"{row.engine}: asked together": _together(row) for row in figures.engines}
     return [{"figure": name, "value": value} for name, value in rows.items()]
+
+
+def _together(row: EngineCalls) -> str:
+    said = f"{row.shared_requests} of {row.requests}, in {row.calls} calls"
+    return f"{said}, {row.repeated} made once for several" if row.repeated else said
 
 
 def write_report(
@@ -200,4 +260,6 @@ def read_report(out_dir: Path) -> tuple[tuple[BatchResult, ...], BatchFigures, d
     results = tuple(
         BatchResult(**(entry | {"made": tuple(entry["made"])})) for entry in data["episodes"]
     )
-    return results, BatchFigures(**data["figures"]), data
+    figures = dict(data["figures"])
+    engines = tuple(EngineCalls(**row) for row in figures.pop("engines"))
+    return results, BatchFigures(**figures, engines=engines), data

@@ -14,10 +14,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field, ValidationError
 
+from models.needs import NEURAL
 from studio.errors import ScriptError, SettingError
 from studio.keys import fingerprint
 from studio.slugs import slug
-from studio.specs import Spec
+from studio.specs import MusicSpec, Spec, VoiceSpec
+
+MOST_AHEAD = 8
+"""Each is a run of its own in Prefect, and holds a batch of spoken lines in memory."""
 
 SCRIPTS = frozenset({".txt", ".md"})
 
@@ -45,6 +49,18 @@ class BatchList(Spec):
     music_file: str = ""
     avatar_image: str = ""
     episodes: tuple[BatchItem, ...] = Field(min_length=1)
+
+
+def look_ahead(voice: VoiceSpec, music: MusicSpec) -> int:
+    """How many coming episodes to speak and compose while others are filmed and encoded.
+
+    Neural engines find requests of so many episodes to work on at once; an episode has a cue or
+    more. One is enough for engines that take no batches: what is ahead then only fills pauses.
+    """
+    batches = [music.batch] if music.enabled and NEURAL & set(music.engine) else []
+    if NEURAL & set(voice.engine):
+        batches.append(voice.batch)
+    return min(max(batches, default=1), MOST_AHEAD)
 
 
 @task(name="plan batch", task_run_name="plan batch", tags=["cpu"], cache_policy=NO_CACHE)
