@@ -54,7 +54,7 @@ format: install   ## put the code into shape
 	$(BIN)/ruff format .
 
 serve: install   ## server, work pools, deployments and a worker on this machine; Ctrl-C ends them all
-	$(BIN)/studio serve
+	$(BIN)/studio serve $(SERVE)
 
 clean:   ## remove the environment and everything made here
 	rm -rf .venv .audit out .pytest_cache .mypy_cache .ruff_cache .hypothesis

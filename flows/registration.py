@@ -79,7 +79,8 @@ def _deploy(file: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise ServerError(file.name, "is refused", f"It said: {done.stdout}{done.stderr}")
+        found = f"is refused (exit code {done.returncode})"
+        raise ServerError(file.name, found, f"It said: {done.stdout}{done.stderr}")
 
 
 def _read(file: Path) -> dict[str, Any]:

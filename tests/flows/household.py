@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import psutil
 
+from flows.server import answers
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -83,6 +85,13 @@ class Served:
             assert time.monotonic() < deadline, f"{state}\n{self.log.read_text()[-3000:]}"
             time.sleep(0.2)
         return state
+
+    def await_server(self, limit_s: float = 180) -> None:
+        """Wait until the server answers again."""
+        deadline = time.monotonic() + limit_s
+        while not answers(self.url):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
     def find(self, path: str, **body: Any) -> list[dict[str, Any]]:
         """The answer of one of Prefect's filters."""
