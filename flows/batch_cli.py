@@ -25,6 +25,10 @@ def batch(
     out_dir: told.OutDir = Path("out"),
     profile: told.ProfileName = "cpu",
     jobs: Annotated[int, typer.Option(min=1, help="Episodes at once.")] = 2,
+    ahead: Annotated[
+        int | None,
+        typer.Option(min=0, help="Coming ones spoken and composed meanwhile.", show_default="auto"),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Episodes in all; 0: every one.")] = 0,
     only_changed: Annotated[
         bool, typer.Option("--only-changed/--all-anew", help="Leave alone what stands unchanged.")
@@ -67,6 +71,7 @@ def batch(
         "limit": limit,
         "only_changed": only_changed,
         "jobs": jobs,
+        "ahead": ahead,
         "options": options,
         "lexicon": str(lexicon or ""),
         "music_file": str(music_file or ""),
