@@ -30,6 +30,7 @@ from models.training.diagnose import Loop, measure
 from models.training.remedy import Opened, Reading, diagnose
 from models.training.slow_stage import slowest, stages
 from models.training.verdict import HEADROOM_LIMIT
+from studio.training import Effort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +175,12 @@ def scaled(case: Case, scale: float) -> Case:
     )
 
 
-def run_cases(pairs: int, block_s: float, scale: float) -> list[dict[str, Any]]:
+def run_cases(effort: Effort, scale: float) -> list[dict[str, Any]]:
     """Every case measured; prints a line for each."""
     rows: list[dict[str, Any]] = []
     for case in (scaled(each, scale) for each in CASES):
         opened = open_case(case)
-        found = measure(opened.loop, pairs=pairs, block_s=block_s)
+        found = measure(opened.loop, effort)
         slow = slowest(stages(opened.iterator))
         verdict = found.verdict
         right = verdict.bound == case.bound
@@ -192,6 +193,8 @@ def run_cases(pairs: int, block_s: float, scale: float) -> list[dict[str, Any]]:
                 "headroom": round(case.headroom, 2),
                 "said": verdict.bound,
                 "measured": [round(x, 3) for x in (verdict.headroom, verdict.low, verdict.high)],
+                "ceiling": round(verdict.ceiling, 3),
+                "pairs": verdict.num_pairs,
                 "right": right,
                 "wrong": not right and verdict.bound != "inconclusive",
                 "slowest": named,
@@ -204,7 +207,7 @@ def run_cases(pairs: int, block_s: float, scale: float) -> list[dict[str, Any]]:
     return rows
 
 
-def run_gains(pairs: int, block_s: float) -> None:
+def run_gains(effort: Effort) -> None:
     """The change that the diagnosis proposes for two slow inputs: predicted and measured."""
     for case in (
         Case(name="one call at a time", step_ms=20, **_even(60)),
@@ -214,8 +217,7 @@ def run_gains(pairs: int, block_s: float) -> None:
             functools.partial(open_case, case),
             Reading(parallel_calls=1, prefetch=2),
             cores=4,
-            pairs=pairs,
-            block_s=block_s,
+            effort=effort,
         )
         assert found.change is not None  # noqa: S101
         print(
@@ -281,15 +283,17 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="of all times of the cases")
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--block-s", type=float, default=0.3)
+    parser.add_argument("--budget-s", type=float, default=40.0, help="of a case, at most")
     asked = parser.parse_args()
+    effort = Effort(pairs=asked.pairs, block_s=asked.block_s, budget_s=asked.budget_s)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if asked.store:
         run_store(asked.store, asked.steps, asked.batch_size)
         return 0
     if asked.gain:
-        run_gains(asked.pairs, asked.block_s)
+        run_gains(effort)
         return 0
-    rows = run_cases(asked.pairs, asked.block_s, asked.scale)
+    rows = run_cases(effort, asked.scale)
     missed = any(row["wrong"] and not row["grey"] for row in rows)
     return int(missed or sum(row["right"] for row in rows) < 16)
 

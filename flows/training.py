@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 
 from profiles import load_profile
-from studio.training import TrainingResult
+from studio.training import Effort, TrainingResult
 from tasks.notify import NOTIFIED
 from tasks.run import open_run
 from tasks.stage import at
@@ -58,17 +58,21 @@ async def diagnose_training(
     profile: str = "cpu",
     pairs: int = 8,
     block_s: float = 0.4,
+    budget_s: float = 300.0,
 ) -> tuple[Any, dict[str, Any]]:
     """Measure whether the training loop waits for its input, what to change, and what that gains.
 
-    Returns the diagnosis and its counters; nothing that is trained on the way is kept.
+    `budget_s` holds for compiling and measuring together; where it does not suffice for all shapes
+    of the store, some stand for the rest. Returns the diagnosis and its counters; nothing that is
+    trained on the way is kept.
     """
     spec = training_spec(options or {})
+    effort = Effort(pairs=pairs, block_s=block_s, budget_s=budget_s)
     wanted = load_profile(profile)
     with open_run(out_dir, device=wanted.device, gpu=wanted.gpu) as run:
         made = at(run, configure_process).submit(settings or {}, run=run)
         configured = await asyncio.to_thread(made.result)
-        asked = at(run, diagnose).submit(store, spec, configured, pairs, block_s, run=run)
+        asked = at(run, diagnose).submit(store, spec, configured, effort, run=run)
         found: tuple[Any, dict[str, Any]] = await asyncio.to_thread(asked.result)
         await report_training(configured, None, found, run)
     return found

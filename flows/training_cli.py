@@ -56,6 +56,10 @@ def train(
     block_s: Annotated[
         float, typer.Option(min=0.05, max=30.0, help="Seconds of a block, for --diagnose.")
     ] = 0.4,
+    budget_s: Annotated[
+        float,
+        typer.Option(min=10.0, max=86_400.0, help="Seconds that --diagnose may take in all."),
+    ] = 300.0,
     progress: Annotated[bool, typer.Option("--progress/--no-progress")] = True,
 ) -> None:
     """Train a text-to-mel model on a prepared corpus, or find out what holds the training up."""
@@ -76,23 +80,37 @@ def train(
         "profile": profile,
     }
 
-    async def run() -> int:
-        from flows.training import diagnose_training, train_model
-        from tasks.training_words import diagnosis_rows, result_rows, sentence_of
-
-        if diagnose:
-            found, counters = await diagnose_training(**order, pairs=pairs, block_s=block_s)
-            _show("Diagnosis", diagnosis_rows(found, counters))
-            console.print(f"[bold]{escape(sentence_of(found.measured.verdict))}[/]")
-            return int(found.measured.verdict.exit_code)
-        result = await train_model(**order, resume=resume)
-        _show("Training", result_rows(result))
-        console.print(escape(result.folder), style="bold green", soft_wrap=True)
-        return 0
-
-    code = watched(run, live=progress)
+    if diagnose:
+        effort = {"pairs": pairs, "block_s": block_s, "budget_s": budget_s}
+        code = watched(lambda: _diagnosed({**order, **effort}), live=progress)
+    else:
+        code = watched(lambda: _trained({**order, "resume": resume}), live=progress)
     if code:
         sys.exit(code)
+
+
+async def _trained(order: dict[str, Any]) -> int:
+    """Train, and show what came of it."""
+    from flows.training import train_model
+    from tasks.training_words import result_rows
+
+    result = await train_model(**order)
+    _show("Training", result_rows(result))
+    console.print(escape(result.folder), style="bold green", soft_wrap=True)
+    return 0
+
+
+async def _diagnosed(order: dict[str, Any]) -> int:
+    """Diagnose, and show the verdict and what to change; returns its exit code."""
+    from flows.training import diagnose_training
+    from tasks.training_words import advice, diagnosis_rows, sentence_of
+
+    found, counters = await diagnose_training(**order)
+    _show("Diagnosis", diagnosis_rows(found, counters))
+    console.print(f"[bold]{escape(sentence_of(found.measured.verdict))}[/]", soft_wrap=True)
+    for line in advice(found):
+        console.print(escape(line), soft_wrap=True)
+    return int(found.measured.verdict.exit_code)
 
 
 def _show_settings(settings: dict[str, str]) -> None:

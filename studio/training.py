@@ -48,6 +48,19 @@ class TrainSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much a diagnosis may take: A/B `pairs` of blocks at its first look (five at least), about
+    how long a block of steps lasts, and the seconds after which nothing further is begun. A look
+    that decides nothing is followed by another with twice as many pairs in all, while the budget
+    lasts; where it would not hold five pairs of such blocks, they are shorter.
+    """
+
+    pairs: int = 8
+    block_s: float = 0.4
+    budget_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LossPoint:
     """Losses at a step. `training` is the mean since the last point, `validation` the whole
     validation set, None when it was not measured here. Both are L1 of the normalised mel.

@@ -25,7 +25,7 @@ from models.training.gone_settings import GONE
 from models.training.remedy import Diagnosis
 from studio.corpus.settings import changed
 from studio.gpu.report_rows import escape_markdown, use_rows
-from studio.training import TrainingResult, TrainSpec
+from studio.training import Effort, TrainingResult, TrainSpec
 from tasks.run import Run
 from tasks.stage import stage
 from tasks.training_diagnosis import diagnose_course
@@ -81,7 +81,7 @@ def train(
 
 @stage("diagnose", tags=("gpu",), made_by=(), after=("configure",), remembered=False)
 def diagnose(
-    store: str, spec: TrainSpec, configured: Configuration, pairs: int, block_s: float, *, run: Run
+    store: str, spec: TrainSpec, configured: Configuration, effort: Effort, *, run: Run
 ) -> tuple[Diagnosis, dict[str, Any]]:
     """Say whether the training loop waits for its input, why, and what changing it gains."""
     run.report("diagnose", 0, 1)
@@ -91,8 +91,7 @@ def diagnose(
             spec,
             configured,
             run.out_dir,
-            pairs=pairs,
-            block_s=block_s,
+            effort=effort,
             alive=lambda: run.report("diagnose", 0, 1),
         )
     run.report("diagnose", 1, 1)

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
-from models.corpus import Corpus, Cursor, advanced, backend_for, corpus_shapes, dataset, plan, start
+from models.corpus import (
+    Corpus,
+    Cursor,
+    Shape,
+    advanced,
+    backend_for,
+    corpus_shapes,
+    dataset,
+    plan,
+    start,
+)
 from models.corpus.features import log_mel
 from models.training.configure import Configuration
 from models.training.distortion import mel_cepstral_distortion
@@ -62,7 +72,22 @@ def open_course(
     corpus: Corpus, spec: TrainSpec, configured: Configuration, resumed: Checkpoint | None
 ) -> Course:
     """A model for a store, every bucket's step compiled, at the start or where it had stopped."""
-    from models.training.trainer import Facts, open_trainer, warm
+    course = begin_course(corpus, spec, configured, resumed)
+    shapes = corpus_shapes(
+        course.training.num_frames, course.training.num_tokens, course.spec.batch
+    )
+    warm_course(course, shapes)
+    batch = validation_spec(course.spec.batch)
+    shapes = corpus_shapes(course.held.num_frames, course.held.num_tokens, batch)
+    warm_course(course, shapes, train=False)
+    return course
+
+
+def begin_course(
+    corpus: Corpus, spec: TrainSpec, configured: Configuration, resumed: Checkpoint | None
+) -> Course:
+    """A model for a store, nothing compiled yet, at the start or where it had stopped."""
+    from models.training.trainer import Facts, open_trainer
 
     spec = spec.model_copy(update={"batch": reading_spec(spec, configured)})
     training, held = split(corpus, spec.fit.validation_pct)
@@ -74,27 +99,30 @@ def open_course(
         std=std,
         timed=corpus.durations is not None,
     )
-    trainer = open_trainer(spec, facts, devices=configured.devices, xla=configured.xla)
-    begin = time.perf_counter()
-    warm(trainer, corpus_shapes(training.num_frames, training.num_tokens, spec.batch), spec, facts)
-    shapes = corpus_shapes(held.num_frames, held.num_tokens, validation_spec(spec.batch))
-    warm(trainer, shapes, spec, facts, train=False)
     course = Course(
         training=training,
         held=held,
         spec=spec,
         facts=facts,
-        trainer=trainer,
+        trainer=open_trainer(spec, facts, devices=configured.devices, xla=configured.xla),
         cursor=start(training, spec.batch),
-        warm_s=time.perf_counter() - begin,
-        warmed=len(trainer.traced),
     )
     if resumed is not None:
-        trainer.restore(resumed.state)
+        course.trainer.restore(resumed.state)
         course.cursor, course.step = resumed.cursor, resumed.step
         course.points = list(resumed.points)
     course.first_step = course.step
     return course
+
+
+def warm_course(course: Course, shapes: Sequence[Shape], *, train: bool = True) -> None:
+    """Compile the step (or the evaluation) for some shapes, the model staying as it is."""
+    from models.training.trainer import warm
+
+    begin = time.perf_counter()
+    warm(course.trainer, shapes, course.spec, course.facts, train=train)
+    course.warm_s += time.perf_counter() - begin
+    course.warmed = len(course.trainer.traced)
 
 
 def validation_spec(batch: BatchSpec) -> BatchSpec:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from models.training.configure import Row
 from models.training.diagnose import Measurement
-from models.training.remedy import Diagnosis
+from models.training.remedy import Change, Diagnosis
 from models.training.verdict import Verdict
-from studio.gpu.report_rows import escape_markdown, figure
+from studio.gpu.report_rows import escape_markdown
 from studio.training import TrainingResult
 
 
@@ -72,18 +73,41 @@ def diagnosis_markdown(found: Diagnosis, counters: dict[str, Any]) -> str:
         slow = found.slowest
         name = escape_markdown(slow.name)
         lines += [f"Slowest stage of the input: {name}, {slow.paced_s * 1000:.1f} ms a batch.", ""]
-    if found.change is not None:
-        change = found.change
-        what = f"Change `{change.setting}` to {change.value}: {escape_markdown(change.why)}."
-        gain = f"{change.predicted_gain:.2f} predicted, {figure(change.measured_gain, 2)} measured"
-        lines += [f"{what} Times as fast: {gain}.", ""]
-    elif found.measured.verdict.bound == "input-bound":
-        lines += ["No change of the reading settings promises more than 5 %.", ""]
+    for line in advice(found):
+        lines += [escape_markdown(line), ""]
     if found.after is not None:
         lines += [f"Afterwards: {sentence_of(found.after.verdict)}", ""]
     if counters["retraces"]:
         lines += [f"{counters['retraces']} retraces after the warm-up: a shape is not static.", ""]
     return "\n".join(lines)
+
+
+def advice(found: Diagnosis) -> tuple[str, ...]:
+    """What to change, or that nothing pays; then every change that was looked at, with its gain."""
+    lines = []
+    if found.change is not None:
+        lines.append(f"Change {_change(found.change)}")
+    elif found.measured.verdict.bound == "input-bound":
+        lines.append("No change of the reading settings promises more than 5 %.")
+    elif any(change.predicted_gain is not None for change in found.tried):
+        lines.append("No change of the step that was tried gains 5 % here: leave it as it is.")
+    lines += [f"Tried: {_change(change)}" for change in found.tried if change != found.change]
+    return tuple(lines)
+
+
+def _change(change: Change) -> str:
+    """A change with its gains, and why one of them is missing."""
+    gains = [
+        "" if gain is None else f"{gain:.2f} {word}"
+        for gain, word in (
+            (change.predicted_gain, "predicted"),
+            (change.measured_gain, "measured"),
+        )
+    ]
+    told = ", ".join(part for part in gains if part)
+    ends = [f"Times as fast: {told}" if told else "", change.unmeasured]
+    end = "; ".join(part for part in ends if part)
+    return f"{change.setting} to {change.value}: {change.why}. {end[:1].upper()}{end[1:]}."
 
 
 def diagnosis_rows(found: Diagnosis, counters: dict[str, Any]) -> list[dict[str, str]]:
@@ -93,6 +117,8 @@ def diagnosis_rows(found: Diagnosis, counters: dict[str, Any]) -> list[dict[str,
         rows[f"stage {stage.name}"] = (
             f"{stage.paced_s * 1000:.2f} ms a batch, {stage.share:.0%}, {stage.parallelism} at once"
         )
+    for change in found.tried:
+        rows[f"tried {change.setting}"] = _change(change)
     rows |= {name.replace("_", " "): str(value) for name, value in counters.items()}
     if found.after is not None:
         rows |= {f"after: {name}": value for name, value in _measured(found.after).items()}
@@ -106,6 +132,9 @@ def _measured(measured: Measurement) -> dict[str, str]:
         "headroom": f"{verdict.headroom:.3f} ({verdict.low:.3f} to {verdict.high:.3f})",
         "step": f"{verdict.step_s * 1000:.2f} ms on held batches, {verdict.loop_s * 1000:.2f} ms "
         "in the loop",
+        "ceiling": "n/a"
+        if math.isinf(verdict.ceiling)
+        else f"{verdict.ceiling:.3f}, from waiting and the input's CPU time",
         "waiting for input": f"{measured.fetch_s * 1000:.2f} ms a step",
         "blocks": f"{verdict.num_pairs} pairs of {measured.steps_per_block} steps",
         "padding": "n/a" if measured.padding is None else f"{measured.padding:.1%}",

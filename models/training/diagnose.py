@@ -15,14 +15,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from models.training.verdict import HEADROOM_LIMIT, MIN_PAIRS, Verdict, judge
+from studio.training import Effort
 
 Parts = Sequence[dict[str, Any]]
-
-BUDGET_S = 90.0
-"""For one measurement: most need a tenth of it; a loop near the limit on a busy machine all."""
 
 _LEAD_STEPS = 2
 """Untimed steps after draining: the first waits for a whole batch, the second may for a part."""
@@ -63,34 +62,23 @@ class Measurement:
 
 
 def measure(
-    loop: Loop,
-    *,
-    pairs: int = 8,
-    block_s: float = 0.4,
-    budget_s: float = BUDGET_S,
-    limit: float = HEADROOM_LIMIT,
-    seed: int = 0,
+    loop: Loop, effort: Effort, *, limit: float = HEADROOM_LIMIT, seed: int = 0
 ) -> Measurement:
     """Measure a loop that is warm: all shapes traced, nothing compiled any more.
 
     Args:
-        loop: the loop.
-        pairs: A/B pairs of the first look; at least `verdict.MIN_PAIRS`. A look that decides
-            nothing is followed by another with twice as many in all, while the budget lasts.
-        block_s: about how long a block of steps lasts; less where the budget would not hold
-            `MIN_PAIRS` pairs of them.
-        budget_s: seconds after which no further pair is begun, once there are `MIN_PAIRS`.
+        loop: the loop; its input must not end, it is read as long as the budget lasts.
+        effort: how long it may take.
         limit: headroom from which it counts as input-bound.
         seed: of the bootstrap.
 
-    The loop's input must not end: it is read as long as the budget lasts. The verdict's confidence
-    is 95 % over all looks together: they get a half, a quarter, an eighth, ... of the 5 %, or
-    looking again until an interval fits would find what is not there.
+    The verdict's confidence is 95 % over all looks together: they get a half, a quarter, an eighth,
+    ... of the 5 %, or looking again until an interval fits would find what is not there.
     """
-    until = time.monotonic() + budget_s
-    steps = _steps_per_block(loop, block_s, budget_s)
+    until = time.monotonic() + effort.budget_s
+    steps = _steps_per_block(loop, effort)
     blocks: list[_Pair] = []
-    wanted, error = max(pairs, MIN_PAIRS), 0.05
+    wanted, error = max(effort.pairs, MIN_PAIRS), 0.05
     while True:
         while len(blocks) < wanted and (len(blocks) < MIN_PAIRS or time.monotonic() < until):
             blocks.append(_pair(loop, steps))
@@ -136,13 +124,15 @@ def _pair(loop: Loop, steps: int) -> _Pair:
     for _ in range(_LEAD_STEPS):
         loop.wait(loop.step(loop.fetch()))
     held: list[Parts] = []
-    fetching = 0.0
+    fetching = queueing = 0.0
     result = None
     begin, busy = time.perf_counter(), _others_cpu_s()
     for _ in range(steps):
-        before = time.perf_counter()
+        before, queued = time.perf_counter(), _queued_s()
         held.append(loop.fetch())
         fetching += time.perf_counter() - before
+        if queued is not None:
+            queueing += (_queued_s() or queued) - queued
         result = loop.step(held[-1])
     loop.wait(result)
     loop_s, loop_busy = time.perf_counter() - begin, _others_cpu_s() - busy
@@ -157,10 +147,21 @@ def _pair(loop: Loop, steps: int) -> _Pair:
         held_s=held_s / steps,
         fetch_s=fetching / steps,
         # Threads of the input: what the other threads did beyond what the same steps need of them.
-        input_s=(fetching + max(0.0, loop_busy - held_busy)) / steps,
+        input_s=(fetching - queueing + max(0.0, loop_busy - held_busy)) / steps,
         padding=padding_of(held),
         transfer_bytes=transfer_of(held),
     )
+
+
+def _queued_s() -> float | None:
+    """Seconds for which this thread could have run and had no core; None where the kernel does not
+    tell. On a crowded machine a fetch takes long although its batch lies ready: that is no input.
+    """
+    try:
+        told = Path("/proc/thread-self/schedstat").read_text(encoding="ascii")
+    except OSError:
+        return None
+    return int(told.split()[1]) / 1e9
 
 
 def _others_cpu_s() -> float:
@@ -173,7 +174,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _steps_per_block(loop: Loop, block_s: float, budget_s: float) -> int:
+def _steps_per_block(loop: Loop, effort: Effort) -> int:
     """Steps that fill a block, from a few on held batches; bounded by the memory they hold and by
     the time that there is.
     """
@@ -187,9 +188,9 @@ def _steps_per_block(loop: Loop, block_s: float, budget_s: float) -> int:
     size = transfer_of(held) or 1
     most = min(_MOST_STEPS, max(4, _MOST_HELD_BYTES // size))
     # Two blocks a pair and the steps before them.
-    affordable = max(1, int((budget_s / step_s / MIN_PAIRS - _LEAD_STEPS) / 2.0))
+    affordable = max(1, int((effort.budget_s / step_s / MIN_PAIRS - _LEAD_STEPS) / 2.0))
     # Twice the buffers: what lies ready must not carry a whole block.
-    usual = max(4, 2 * loop.buffered, round(block_s / step_s))
+    usual = max(4, 2 * loop.buffered, round(effort.block_s / step_s))
     return int(min(most, affordable, usual))
 
 

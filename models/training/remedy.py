@@ -7,18 +7,23 @@ overlap and the slower one sets the pace; without, their times add up.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from models.training.diagnose import Loop, Measurement, measure
 from models.training.slow_stage import Stage, slowest, stages
+from studio.training import Effort
 
 WORTH = 1.05
 """A smaller predicted gain is not proposed: it would drown in the interval of its measurement."""
 
 _PARALLEL = re.compile(r"(Parallel)?Map(AndBatch)?(V2)?$")
 """Stages that `parallel_calls` speeds up; a flat map plans and does not."""
+
+_FIRST = 0.6
+"""Of the time, for the loop as it is: its verdict decides, the second only confirms."""
 
 _BUFFER = 2
 """Batches between input and step: one being used, one being made."""
@@ -34,20 +39,39 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change to make: `setting` becomes `value`. `predicted_gain` is loop time before over loop
-    time after; `measured_gain` what re-measuring said, None where nothing was re-measured.
+    """A change to make: `setting` becomes `value`. `predicted_gain` is the loop's time before over
+    its time after, `measured_gain` what measuring said; each is None where it was not worked out,
+    and `unmeasured` then says why.
     """
 
     setting: str
-    value: int
+    value: int | str
     why: str
-    predicted_gain: float
+    predicted_gain: float | None = None
     measured_gain: float | None = None
+    unmeasured: str = ""
+
+    def promising(self, predicted: float) -> Change:
+        """With its prediction."""
+        return replace(self, predicted_gain=predicted)
+
+    def gaining(self, measured: float) -> Change:
+        """With what it gained."""
+        return replace(self, measured_gain=measured)
+
+    def but(self, reason: str) -> Change:
+        """Not measured, and why."""
+        return replace(self, unmeasured=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """A measurement, the pipeline's stages, what to change, and the measurement after it."""
+    """A measurement, the pipeline's stages, what to change, and the measurement after it.
+
+    `change` is the one that pays: of the reading settings for an input-bound loop (`after` is the
+    loop with it), of the step for a compute-bound one. `tried` are all changes of the step that
+    were looked at.
+    """
 
     reading: Reading
     measured: Measurement
@@ -55,6 +79,7 @@ class Diagnosis:
     slowest: Stage | None
     change: Change | None
     after: Measurement | None
+    tried: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,8 +95,7 @@ def diagnose(
     reading: Reading,
     *,
     cores: int,
-    pairs: int = 8,
-    block_s: float = 0.4,
+    effort: Effort,
     seed: int = 0,
 ) -> Diagnosis:
     """Measure a loop; where its input holds it up, change its reading and measure again.
@@ -80,21 +104,22 @@ def diagnose(
         open_loop: the loop with given reading settings, its shapes traced.
         reading: the settings in force.
         cores: processors that this process may use; calls in parallel beyond them gain nothing.
-        pairs: see `models.training.diagnose.measure`.
-        block_s: likewise.
-        seed: likewise.
+        effort: for both measurements together.
+        seed: of the bootstrap.
     """
+    begin = time.monotonic()
     opened = open_loop(reading)
-    measured = measure(opened.loop, pairs=pairs, block_s=block_s, seed=seed)
+    first = replace(effort, budget_s=effort.budget_s * _FIRST)
+    measured = measure(opened.loop, first, seed=seed)
     found = stages(opened.iterator) if opened.iterator is not None else ()
     change = propose(measured, found, reading, cores=cores)
     after = None
     if change is not None:
-        changed = replace(reading, **{change.setting: change.value})
-        after = measure(open_loop(changed).loop, pairs=pairs, block_s=block_s, seed=seed)
+        changed = replace(reading, **{change.setting: int(change.value)})
+        left = replace(effort, budget_s=effort.budget_s - (time.monotonic() - begin))
+        after = measure(open_loop(changed).loop, left, seed=seed)
         # Headroom against the same step, not loop times: the machine's load is in both.
-        gain = measured.verdict.headroom / after.verdict.headroom
-        change = replace(change, measured_gain=gain)
+        change = change.gaining(measured.verdict.headroom / after.verdict.headroom)
     return Diagnosis(
         reading=reading,
         measured=measured,
@@ -137,5 +162,5 @@ def propose(
                 predicted_gain=loop_s / max(step_s, faster),
             )
         )
-    best = max(changes, key=lambda change: change.predicted_gain, default=None)
-    return best if best is not None and best.predicted_gain >= WORTH else None
+    best = max(changes, key=lambda change: change.predicted_gain or 0.0, default=None)
+    return best if best is not None and (best.predicted_gain or 0.0) >= WORTH else None

@@ -7,10 +7,11 @@ blocks of a pair are neighbours in time, load from elsewhere on the machine hits
 out of the ratio, which it does not when input and step are timed apart.
 
 Block A alone bounds the headroom from above: what the input can cost a step is the time spent
-waiting in `fetch` and, where it competes for the cores, the CPU time that it takes. Both are read
-within one block, so this *ceiling* is steady where the ratio is noisy. It leaves out what input
-takes of caches and memory bandwidth; hence it only ever decides for compute-bound, and where the
-ratio says otherwise, nothing is decided.
+waiting in `fetch` (not for a core of a crowded machine: the kernel tells the two apart) and, where
+it competes for the cores, the CPU time that it takes. Both are read within one block, so this
+*ceiling* is steady where the ratio is noisy. It leaves out what input takes of caches and memory
+bandwidth; hence it only ever decides for compute-bound, and where the ratio says otherwise, nothing
+is decided.
 """
 
 from __future__ import annotations

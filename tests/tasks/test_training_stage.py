@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,23 @@ import soundfile
 
 pytest.importorskip("tensorflow")
 
+import keras
+
 from models.corpus import open_store
 from models.training.configure import Configuration, configure
 from models.voice import LineSpec
 from models.voice.espeak_ng import utter
 from studio.corpus import CorpusSpec, MelSpec
 from studio.errors import SettingError, StoreError
-from studio.training import TrainSpec
+from studio.training import Effort, TrainSpec
 from tasks.corpus_export import export_records
 from tasks.corpus_prepare import prepare_corpus
 from tasks.run import Stopped
 from tasks.training import training_spec
 from tasks.training_checkpoint import load
 from tasks.training_diagnosis import diagnose_course
-from tasks.training_fit import fit
+from tasks.training_fit import fit, open_course
+from tasks.training_trials import step_trials
 
 pytestmark = pytest.mark.slow
 
@@ -175,7 +179,11 @@ def test_the_real_loop_is_diagnosed_with_its_counters(
     store: Path, configured: Configuration, tmp_path: Path
 ) -> None:
     found, counters = diagnose_course(
-        open_store(store), _spec(), configured, tmp_path, pairs=5, block_s=0.05
+        open_store(store),
+        _spec(),
+        configured,
+        tmp_path,
+        effort=Effort(pairs=5, block_s=0.05, budget_s=120.0),
     )
     assert counters["retraces"] == 0
     assert counters["backend"] == "resident"
@@ -184,6 +192,45 @@ def test_the_real_loop_is_diagnosed_with_its_counters(
     assert found.measured.transfer_bytes
     assert any("Map" in stage.name for stage in found.stages)
     assert found.reading.prefetch == 1, "the reading settings did not reach the reader"
+    assert counters["shapes"] == counters["shapes_of_the_store"] == 2
+    assert counters["clips_measured"] == counters["clips"] == 13
     assert not list(tmp_path.iterdir()), "a diagnosis keeps nothing of what it trained"
     told: dict[str, Any] = json.loads(json.dumps(counters))
     assert told == counters
+
+
+def test_a_small_budget_measures_some_shapes_and_says_so(
+    store: Path, configured: Configuration, tmp_path: Path
+) -> None:
+    effort = Effort(pairs=5, block_s=0.05, budget_s=0.5)
+    found, counters = diagnose_course(
+        open_store(store), _spec(), configured, tmp_path, effort=effort
+    )
+    assert (counters["shapes"], counters["shapes_of_the_store"]) == (1, 2)
+    assert 0 < counters["clips_measured"] < counters["clips"]
+    assert counters["retraces"] == 0
+    assert found.measured.verdict.num_pairs == 5
+    assert all("budget" in change.unmeasured for change in found.tried[:2])
+
+
+def test_a_step_is_tried_in_other_ways(
+    store: Path, configured: Configuration, tmp_path: Path
+) -> None:
+    course = open_course(open_store(store), _spec(), configured, None)
+    before = course.trainer.net.variables[0].numpy().dtype
+    trials = step_trials(course, configured)
+    assert [trial.setting for trial in trials] == [
+        "xla.step",
+        "batch.batch_size",
+        "precision.policy",
+    ]
+    assert (trials[0].value, trials[1].value) == ("true", 8)
+    pair = trials[1].open_pair()
+    assert pair.clips == 2.0
+    assert np.isfinite([pair.before(), pair.after()]).all()
+    assert trials[1].predict() >= 1.0
+    assert "card" in trials[2].reason
+    reduced = replace(trials[2], reason="").open_pair()
+    assert np.isfinite(reduced.after())
+    assert course.trainer.net.variables[0].numpy().dtype == before
+    assert keras.config.dtype_policy().compute_dtype == "float32"

@@ -10,7 +10,7 @@ from models.training.slow_stage import Stage
 from models.training.verdict import judge
 from studio.errors import SettingError
 from tasks.training import setting_names, training_spec
-from tasks.training_words import diagnosis_markdown, diagnosis_rows, sentence_of
+from tasks.training_words import advice, diagnosis_markdown, diagnosis_rows, sentence_of
 
 STAGE = Stage(name="ParallelMapV2", busy_s=0.04, paced_s=0.02, share=0.9, parallelism=2, buffered=0)
 COUNTERS = {"shapes": 8, "retraces": 0, "backend": "resident", "replicas": 1, "batch_size": 32}
@@ -49,6 +49,36 @@ def test_an_input_bound_loop_is_told_with_its_stage_and_what_the_change_gained()
     retraced = diagnosis_markdown(replace(found, change=None), {**COUNTERS, "retraces": 3})
     assert "3 retraces" in retraced
     assert "No change" in retraced
+
+
+def test_a_compute_bound_loop_is_told_what_was_tried_and_what_pays() -> None:
+    xla = Change(setting="xla.step", value="false", why="it may", predicted_gain=0.8).but(
+        "promises nothing"
+    )
+    rows = Change(
+        setting="batch.batch_size", value=64, why="once", predicted_gain=1.4, measured_gain=1.3
+    )
+    found = Diagnosis(
+        reading=Reading(parallel_calls=2, prefetch=2),
+        measured=_measured(1.0),
+        stages=(STAGE,),
+        slowest=STAGE,
+        change=rows,
+        after=None,
+        tried=(xla, rows),
+    )
+    first, second = advice(found)
+    assert first == (
+        "Change batch.batch_size to 64: once. Times as fast: 1.40 predicted, 1.30 measured."
+    )
+    assert second == (
+        "Tried: xla.step to false: it may. Times as fast: 0.80 predicted; promises nothing."
+    )
+    nothing = advice(replace(found, change=None, tried=(xla,)))
+    assert nothing[0].startswith("No change of the step that was tried gains")
+    assert "1.30 measured" in diagnosis_markdown(found, COUNTERS)
+    rows_of = {row["figure"]: row["value"] for row in diagnosis_rows(found, COUNTERS)}
+    assert "0.80 predicted" in rows_of["tried xla.step"]
 
 
 def test_each_verdict_has_its_sentence() -> None:

@@ -12,6 +12,7 @@ pytest.importorskip("tensorflow")
 from models.training.diagnose import Loop, measure, padding_of, transfer_of
 from models.training.remedy import Opened, Reading, diagnose
 from models.training.slow_stage import slowest, stages
+from studio.training import Effort
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def test_the_verdict_is_that_of_the_construction(
     step_ms: float, input_ms: float, calls: int, expected: str, headroom: float
 ) -> None:
     opened = _open(step_ms, input_ms, calls)
-    verdict = measure(opened.loop, pairs=7, block_s=0.25).verdict
+    verdict = measure(opened.loop, Effort(pairs=7, block_s=0.25, budget_s=20.0)).verdict
     # On a machine under load an interval may touch the limit; the opposite answer is never right.
     assert verdict.bound in (expected, "inconclusive")
     assert verdict.headroom == pytest.approx(headroom, rel=0.25)
@@ -68,8 +69,7 @@ def test_the_proposed_change_gains_about_what_it_promised() -> None:
         lambda reading: _open(15.0, 60.0, reading.parallel_calls),
         Reading(parallel_calls=1, prefetch=2),
         cores=3,
-        pairs=6,
-        block_s=0.25,
+        effort=Effort(pairs=6, block_s=0.25, budget_s=40.0),
     )
     assert found.change is not None
     assert found.change.setting == "parallel_calls"
