@@ -10,7 +10,8 @@ from typing import get_args
 from models.needs import NEURAL, voice_need_gib
 from models.voice import LineSpec, Voice, open_voice
 from models.voice.polish import polish
-from models.voice.take import speak_checked
+from models.voice.take import Take, check_take
+from models.voice.traits import Acquaintance
 from studio.audio import write_flac
 from studio.errors import EngineUnavailable, SettingError, SpeechError
 from studio.keys import code_version, fingerprint
@@ -27,6 +28,7 @@ from studio.types import (
 )
 from tasks.neural import Post, first_that_serves
 from tasks.run import Run, secret
+from tasks.sharing import share_voice
 from tasks.stage import stage
 
 _MADE_BY = ("models.voice", "studio.audio")
@@ -144,16 +146,18 @@ def _speak(
     ]
     done: dict[int, SpokenLine] = {}
     todo: list[int] = []
+    speakers = {segment.speaker: Acquaintance() for segment in segments}
     for place, (segment, key) in enumerate(zip(segments, keys, strict=True)):
         known = run.store.recall(key, SpokenLine)
         if known is None:
             todo.append(place)
         else:
             done[segment.index] = _at(known, segment)
+            if known.traits:
+                speakers[segment.speaker].hear(known.traits)
     run.report("speech", len(done), total)
-    for place in todo:
+    for place, take in _takes(engine, segments, specs, todo, voice, speakers):
         segment, spec = segments[place], specs[place]
-        take = speak_checked(engine, spec, voice.max_takes)
         polished = polish(take.utterance, voice)
         with run.store.draft(".flac") as draft:
             write_flac(draft.path, polished.samples)
@@ -168,23 +172,53 @@ def _speak(
             words=polished.words,
             phonemes=polished.phonemes,
             takes=take.takes,
+            rejected=take.rejected,
+            traits=take.traits,
         )
         done[segment.index] = run.store.remember(keys[place], line)
         run.report("speech", len(done), total)
     return done
 
 
+def _takes(
+    engine: Voice,
+    segments: Sequence[Segment],
+    specs: Sequence[LineSpec],
+    todo: Sequence[int],
+    voice: VoiceSpec,
+    speakers: Mapping[str, Acquaintance],
+) -> Iterator[tuple[int, Take]]:
+    """The place and the take of each line, some lines ahead: what is ahead is held in memory."""
+    for first in range(0, len(todo), voice.batch):
+        places = todo[first : first + voice.batch]
+        lines = [specs[place] for place in places]
+        for place, said in zip(places, engine.say(lines), strict=True):
+            speaker = speakers[segments[place].speaker]
+            yield place, check_take(engine, specs[place], said, voice.max_takes, speaker)
+
+
 def _post(name: VoiceEngineName, voice: VoiceSpec, run: Run) -> Post[Voice]:
+    neural = name in NEURAL
+    # What the engine does not read, such as the tempo, must not keep two episodes from sharing one.
+    told = VoiceSpec(
+        engine=(name,),
+        model=voice.model,
+        weights_dir=voice.weights_dir,
+        reference=voice.reference,
+        temperature=voice.temperature,
+    )
+    spec = told if neural else voice
     return Post(
         name=name,
         family="voice",
-        spec=(voice, run.commercial),
-        open_at=lambda device, _: _open(name, voice, device, commercial=run.commercial),
-        neural=name in NEURAL,
+        spec=(spec, run.commercial),
+        open_at=lambda device, _: _open(name, spec, device, commercial=run.commercial),
+        neural=neural,
         need_gib=partial(voice_need_gib, name, voice),
         # Lines are spoken one by one, and autocast keeps the weights in full precision beside
         # their half copies: neither a batch nor a precision to save by.
         half=None,
+        sharing=share_voice(voice.batch),
     )
 
 
@@ -214,6 +248,8 @@ def _at(line: SpokenLine, segment: Segment) -> SpokenLine:
         words=line.words,
         phonemes=line.phonemes,
         takes=line.takes,
+        rejected=line.rejected,
+        traits=line.traits,
     )
 
 

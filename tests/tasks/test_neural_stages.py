@@ -15,6 +15,7 @@ from models.voice import take
 from studio.audio import read_flac
 from studio.errors import EngineUnavailable, SpeechError
 from studio.specs import AvatarSpec, DeviceSpec, MixSpec, MusicSpec, PictureSpec, VoiceSpec
+from studio.store import Store
 from studio.types import SAMPLE_RATE, Presenters, Rehearsal, SpeechTrack
 from tasks.avatar import animate, open_presenter
 from tasks.film import IDLE_LINE
@@ -95,7 +96,9 @@ def test_coqui_speaks_the_lines_and_not_again(dialogue: Path, run: Run, vits: st
         assert [word.text for word in line.words] == line.text.split()
 
 
-def test_speech_that_is_none_steps_down_with_its_cause(dialogue: Path, run: Run, vits: str) -> None:
+def test_speech_that_is_none_steps_down_with_its_cause(
+    dialogue: Path, run: Run, vits: str, tmp_path: Path
+) -> None:
     heard = _heard(dialogue, run)
     spec = VoiceSpec(engine=("coqui_tts", "espeak_ng"), weights_dir=vits, max_takes=2)
     track = speak.fn(heard, spec, MixSpec(), 7, run=run)
@@ -104,7 +107,8 @@ def test_speech_that_is_none_steps_down_with_its_cause(dialogue: Path, run: Run,
     assert (step.wanted, step.used) == ("coqui_tts", "espeak_ng")
     assert "does not sound like its words" in step.why
     with pytest.raises(SpeechError, match="failed 2 takes"):
-        speak.fn(heard, spec, MixSpec(), 7, run=replace(run, strict=True))
+        strict = replace(run, strict=True, store=Store(tmp_path / "another"))
+        speak.fn(heard, spec, MixSpec(), 7, run=strict)
 
 
 def test_weights_of_unknown_terms_are_refused_for_commercial_use(
