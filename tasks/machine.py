@@ -32,7 +32,7 @@ class Machine:
     ledger: Ledger | None
     pool: EnginePool
     refused: dict[EngineKey, dict[Rung, str]] = field(default_factory=dict)
-    """Ways to run an engine that ran out of memory in this process: not tried again."""
+    """Ways to run an engine of this kind and need that ran out of memory here: not tried again."""
     _set_up: dict[DeviceSpec, tuple[SettingRow, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -110,11 +110,20 @@ def _employ(
         lambda rung: _attempt(run, machine, post, place, device, rung, use),
         need_gib=post.need_gib,
         room_gib=machine.room_gib(device.card),
-        refused=machine.refused.setdefault(place, {}),
+        refused=machine.refused.setdefault(_alike(place, post), {}),
     )
     return descent.value, tuple(
         replace(s, wanted=f"{post.name}, {s.wanted}") for s in descent.steps
     )
+
+
+def _alike(place: EngineKey, post: Post[Engine]) -> EngineKey:
+    """Engines that take the same memory, whoever they speak for or show: where one ran out, the
+    next would.
+    """
+    smallest = Rung(device="cuda", dtype="fp32", batch=1)
+    need_gib = post.need_gib(smallest) if place.device != "cpu" else 0.0
+    return replace(place, spec=need_gib)
 
 
 def _rungs(device: DeviceSpec, post: Post[Engine]) -> tuple[Rung, ...]:

@@ -22,7 +22,7 @@ from tests.studio.gpu.fake_nvml import GIB, FakeCard, FakeNvml
 
 SCRIPT = """\
 Title: {title}
-Avatar: me.png
+{header}
 
 {cues}
 BOB: Good night, Alice.
@@ -39,11 +39,11 @@ class Theatre:
     folder: Path
     machine: Machine
 
-    def make(self, name: str, options: dict[str, Any]) -> Episode:
-        """An episode whose title, and so whose words, no other has."""
+    def make(self, name: str, options: dict[str, Any], header: str = "") -> Episode:
+        """An episode whose music no other has."""
         cues = "\n".join(f"[MUSIC: {name} piece {n}]\nALICE: Line {n}." for n in range(CUES))
         path = self.folder / f"{name}.txt"
-        path.write_text(SCRIPT.format(title=name, cues=cues), encoding="utf-8")
+        path.write_text(SCRIPT.format(title=name, header=header, cues=cues), encoding="utf-8")
         episode: Episode = asyncio.run(
             make_episode(
                 script=str(path),

@@ -109,9 +109,9 @@ def played(
             folder = tmp_path_factory.mktemp(f"card-{size_gib:.0f}")
             save_portrait(folder, 160)
             with theatre(folder, size_gib, patch) as house:
-                first = house.make("evening", options)
+                first = house.make("evening", options, "Avatar: me.png")
                 used, refused = tuple(memory.used), len(memory.refused)
-                second = house.make("morning", options)
+                second = house.make("morning", options, "Avatar: me.png")
                 made[size_gib] = Played(
                     episodes=(first, second),
                     memory=memory,
