@@ -15,6 +15,7 @@ _EXAMPLES = """
   studio batch scripts --jobs 3
   studio batch 'scripts/2026-*.md' --audio-only --set mix.bed_db=-18
   studio batch tonight.json --cost-per-hour 1.20
+  studio batch tonight.json --on-workers --queue l40s
 """
 
 
@@ -36,6 +37,12 @@ def batch(
     cost_per_hour: Annotated[
         float | None, typer.Option(min=0.0, help="What this machine costs, in any currency.")
     ] = None,
+    on_workers: Annotated[
+        bool, typer.Option("--on-workers", help="Have it made by the workers of the server.")
+    ] = False,
+    queue: Annotated[
+        str, typer.Option(help="The work queue for it, for a class of machines. With --on-workers.")
+    ] = "",
     quality: told.Quality = None,
     aspect: told.Aspect = None,
     audio_only: told.AudioOnly = False,
@@ -78,6 +85,11 @@ def batch(
         "avatar_image": str(avatar_image or ""),
         "cost_per_hour": cost_per_hour,
     }
+    if on_workers:
+        order["queue"] = queue
+        del order["jobs"], order["ahead"]
+    elif queue:
+        raise typer.BadParameter("goes with --on-workers", param_hint="--queue")
     produce_batch(order, live=progress)
 
 

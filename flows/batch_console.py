@@ -15,7 +15,7 @@ from rich.table import Table
 from flows.console import Board, interruptible
 from flows.server import warm_server
 from profiles import load_profile, settle
-from studio.errors import BatchError
+from studio.errors import BatchError, ServerError
 from studio.types import BatchResult, Header
 from tasks.batch import figure_rows, read_report
 from tasks.batch_plan import BatchItem, plan_batch
@@ -32,19 +32,24 @@ def produce_batch(order: dict[str, Any], *, live: bool) -> None:
     settle(load_profile(order["profile"]), Header(), order["options"])
     shared = BatchItem(script="", profile=order["profile"], options=order["options"])
     count = len(plan_batch.fn(order["folder"], shared, order["limit"]))
-    server = warm_server()
+    on_workers = "queue" in order
+    if on_workers:
+        _need_server()
+    server = None if on_workers else warm_server()
     from flows.batch import ANNOUNCE, make_batch
+    from flows.fan_out import share_batch
 
     board = Board(console, live=live and console.is_terminal)
-    desk = Desk(report=board.report)
+    desk = Desk(report=board.report, tell=lambda notice: console.print(escape(notice)))
     DESK.set(desk)
     ANNOUNCE.set(lambda result: console.print(_line(result), soft_wrap=True))
-    console.print(f"{count} episodes, {order['jobs']} at once")
+    how = "on workers" if on_workers else f"{order['jobs']} at once"
+    console.print(f"{count} episodes, {how}")
     if server is not None:
         server.join()
     try:
         with interruptible(desk, console), board.shown():
-            asyncio.run(make_batch(**order))
+            asyncio.run((share_batch if on_workers else make_batch)(**order))
     except (Stopped, TerminationSignal):
         console.print("stopped; what was finished is kept and the next run goes on from there")
         sys.exit(130)
@@ -52,6 +57,15 @@ def produce_batch(order: dict[str, Any], *, live: bool) -> None:
         _summary(Path(order["out_dir"]), console)
         raise
     _summary(Path(order["out_dir"]), console)
+
+
+def _need_server() -> None:
+    """Raises `ServerError` when no server is configured: workers cannot find one of our own."""
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url is None:
+        remedy = "Start `studio serve` and set PREFECT_API_URL to its address"
+        raise ServerError("--on-workers", "no server is named", remedy)
 
 
 def _line(result: BatchResult) -> str:

@@ -26,9 +26,9 @@ from flows import (
     serve_cli,
     training_cli,
 )
-from studio.errors import StudioError
+from studio.errors import SettingError, StudioError
 from studio.heap import share_heaps
-from studio.store import Store, studio_home
+from studio.store import open_store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,11 +71,23 @@ def doctor(
 @app.command()
 def gc(
     max_gib: Annotated[float, typer.Option(help="How much of the store to keep, in GiB.")] = 20.0,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="The store that machines share, not this machine's.")
+    ] = False,
 ) -> None:
-    """Delete the least recently used media from the store, down to a size. Nothing else deletes."""
-    root = studio_home(os.environ)
-    count, freed = Store(root).collect(round(max_gib * 2**30))
-    console.print(f"{count} files, {freed / 2**20:.1f} MiB freed from {root}")
+    """Delete the least recently used media from the store, down to a size. Nothing else deletes.
+
+    What goes from here is still in the shared store, if STUDIO_REMOTE names one; with --remote the
+    media that was shared longest ago goes from there.
+    """
+    store = open_store(os.environ)
+    if remote and store.shared is None:
+        remedy = "Name the shared store, like file:///mnt/nas/studio or s3://bucket/prefix"
+        raise SettingError("STUDIO_REMOTE", "is not set", remedy)
+    chosen = store.shared if remote and store.shared is not None else store
+    count, freed = chosen.collect(round(max_gib * 2**30))
+    place = os.environ["STUDIO_REMOTE"] if remote else store.root
+    console.print(f"{count} files, {freed / 2**20:.1f} MiB freed from {place}", soft_wrap=True)
 
 
 serve_cli.add_to(app)

@@ -10,6 +10,7 @@ from profiles import Profile, settle
 from studio.keys import code_version, fingerprint
 from studio.slugs import slug
 from studio.types import Episode, Rehearsal
+from tasks.batch_plan import BatchItem
 from tasks.delivery import is_intact
 from tasks.run import Run
 from tasks.script import Order, rehearse, without_music
@@ -23,10 +24,22 @@ def episode_key(heard: Rehearsal, told: Profile, name: str) -> str:
     return fingerprint("episode", code, heard, told, name)
 
 
-def standing_episode(
+def order_of(item: BatchItem, wanted: Profile) -> Order:
+    """What a batch asks of the first stage of one of its episodes."""
+    return Order(
+        script=item.script,
+        lexicon=item.lexicon,
+        music=item.music_file,
+        portrait=item.avatar_image,
+        background=wanted.picture.background,
+        pose_film=wanted.avatar.sadtalker.pose_film,
+    )
+
+
+def remembered_episode(
     run: Run, order: Order, wanted: Profile, options: Mapping[str, object], name: str = ""
 ) -> Episode | None:
-    """The episode of this order if its package stands unchanged in the run's output folder.
+    """The episode of this order as whoever made it left it, wherever its package stands.
 
     `name` is the package's, by default the script's without its suffix.
     Reads the script and the user's files, so that whatever is wrong with them is said here.
@@ -35,9 +48,15 @@ def standing_episode(
     told = settle(wanted, heard.script.header, options)
     if not told.music.enabled:
         heard = without_music(heard)
-    name = name or Path(order.script).stem
-    known = run.store.recall(episode_key(heard, told, name), Episode)
-    folder = run.out_dir / slug(name)
+    return run.store.recall(episode_key(heard, told, name or Path(order.script).stem), Episode)
+
+
+def standing_episode(
+    run: Run, order: Order, wanted: Profile, options: Mapping[str, object], name: str = ""
+) -> Episode | None:
+    """The same, if its package stands unchanged in the run's output folder."""
+    known = remembered_episode(run, order, wanted, options, name)
+    folder = run.out_dir / slug(name or Path(order.script).stem)
     if known is None or not is_intact(folder, known.manifest_sha256):
         return None
     return replace(known, folder=str(folder), uses=())

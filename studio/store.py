@@ -296,8 +296,8 @@ class Store:
             yield
 
     def _sweep_drafts(self) -> None:
-        for draft in (self.root / "drafts").iterdir():
-            draft.unlink(missing_ok=True)
+        for left in (*(self.root / "drafts").iterdir(), *(self.root / "claims").glob("*.lock")):
+            left.unlink(missing_ok=True)
 
     def collect(self, max_bytes: int) -> tuple[int, int]:
         """Delete the least recently used media until at most `max_bytes` are left.

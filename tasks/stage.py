@@ -101,13 +101,17 @@ def stage(
                 return measured(*values, **rest)
             work_key = key(None, signature.bind(*values, **rest).arguments)
 
+            made: list[str] = []
+
             def make() -> R:
-                value = measured(*values, **rest)
-                _LOG.info("made %s %s", name, work_key)
-                return value
+                made.append(work_key)
+                return measured(*values, **rest)
 
             kind: type[R] = get_type_hints(work)["return"]
-            return run.store.once(work_key, kind, make, run.pause)
+            value = run.store.once(work_key, kind, make, run.pause)
+            for one in made:
+                _LOG.info("made %s %s", name, one)
+            return value
 
         return task(
             name=name,
