@@ -128,7 +128,7 @@ def serve(house: Household, say: Callable[[str], None]) -> None:
     Path(environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
     with _asked_to_stop() as stop, contextlib.ExitStack() as stack:
         where = ["--host", house.host, "--port", str(house.port)]
-        line = command(STOP_LIMIT_S, "prefect", ["server", "start", *where])
+        line = command(STOP_LIMIT_S, "flows.one_writer", ["prefect", "server", "start", *where])
         server = _Member("the server", line, environ)
         stack.callback(server.end, STOP_LIMIT_S)
         if not _await_answer(server, f"{address}/api", stop):

@@ -79,7 +79,9 @@ class ShortLivedServer:
         uvicorn = [*factory, *where, "--log-level", "error"]
         environ = {**os.environ, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
         self._process = subprocess.Popen(  # noqa: S603 - our own words only
-            command(STOP_LIMIT_S, "uvicorn", uvicorn), env=environ, stdin=subprocess.DEVNULL
+            command(STOP_LIMIT_S, "flows.one_writer", ["uvicorn", *uvicorn]),
+            env=environ,
+            stdin=subprocess.DEVNULL,
         )
         atexit.register(self.stop)
 
