@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -112,47 +113,68 @@ class CoquiModel:
             model.get_speaker_embedding(audio, reference.sample_rate),
         )
 
-    def speak(self, line: LineSpec, text: str) -> tuple[Samples, list[Symbol]]:
-        """The samples of a line, and the model's symbols with their lengths where it has them."""
+    def speak(
+        self, lines: Sequence[tuple[LineSpec, str]]
+    ) -> Iterator[tuple[Samples, list[Symbol]]]:
+        """For each line and its text, in order: the samples, and the model's symbols with their
+        lengths where it has them. VITS speaks the lines in one pass, other models one by one.
+        """
+        if self.kind == "vits":
+            with self._precision():
+                spoken = self._vits(lines)
+            yield from spoken
+            return
+        for line, text in lines:
+            with self._precision():
+                samples = self._sampled(line, text)
+            yield samples, []
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
         import torch
 
         dtypes = {"fp16": torch.float16, "bf16": torch.bfloat16}
         dtype = dtypes.get(self._dtype)
         cast = torch.autocast(self._where, dtype=dtype) if dtype else nullcontext()
-        cards = [torch.cuda.current_device()] if self._where == "cuda" else []
-        with torch.random.fork_rng(devices=cards), torch.inference_mode(), cast:
-            torch.manual_seed(line.seed)
-            match self.kind:
-                case "vits":
-                    return self._vits(line, text)
-                case "xtts":
-                    return self._xtts(line, text), []
-                case _:
-                    return self._other(line, text), []
+        with torch.inference_mode(), cast:
+            yield
 
-    def _vits(self, line: LineSpec, text: str) -> tuple[Samples, list[Symbol]]:
+    def _sampled(self, line: LineSpec, text: str) -> Samples:
+        """A line of a model that draws from the library's own random numbers."""
+        import torch
+
+        cards = [torch.cuda.current_device()] if self._where == "cuda" else []
+        with torch.random.fork_rng(devices=cards):
+            torch.manual_seed(line.seed)
+            return self._xtts(line, text) if self.kind == "xtts" else self._other(line, text)
+
+    def _vits(self, lines: Sequence[tuple[LineSpec, str]]) -> list[tuple[Samples, list[Symbol]]]:
+        from models.voice.vits_batch import VitsLine, speak_together, symbols_of
+
         model = self._synthesizer.tts_model
-        model.length_scale = model.args.length_scale / tempo_factor(line.rate_wpm)
         if self._spec.temperature is not None:
             model.inference_noise_scale = self._spec.temperature
-        made = model.synthesize(text, speaker=line.voice or None, language=self._language(line))
-        samples = np.asarray(made["wav"], np.float32).reshape(-1)
-        letters = model.tokenizer.characters
-        frames = made["outputs"]["durations"].reshape(-1).long().tolist()
-        hop = len(samples) // max(sum(frames), 1)
-        names = [self._letter(letters, token) for token in made["text_inputs"].reshape(-1).tolist()]
-        symbols = [
-            Symbol(text=name, num_samples=length * hop)
-            for name, length in zip(names, frames, strict=True)
+        told = []
+        for line, text in lines:
+            language = self._language(line)
+            named = model.language_manager.language_names
+            if language is None and len(named) == 1:
+                language = named[0]
+            speaker, vector = model._get_speaker_id_or_dvector(line.voice or None)
+            told.append(
+                VitsLine(
+                    tokens=tuple(model.tokenizer.text_to_ids(text, language=language)),
+                    speaker_id=speaker,
+                    d_vector=vector,
+                    language_id=model._get_language_id(language),
+                    seed=line.seed,
+                    length_scale=model.args.length_scale / tempo_factor(line.rate_wpm),
+                )
+            )
+        return [
+            (speech.samples, symbols_of(model, line, speech))
+            for line, speech in zip(told, speak_together(model, told), strict=True)
         ]
-        return samples, symbols if model.tokenizer.use_phonemes else []
-
-    @staticmethod
-    def _letter(letters: Any, token: int) -> str:
-        """A token's letter; "" for blanks, padding, beginning and end."""
-        special = {letters.pad, letters.blank, letters.eos, letters.bos}
-        name = str(letters.id_to_char(token))
-        return "" if name in special else name
 
     def _xtts(self, line: LineSpec, text: str) -> Samples:
         model = self._synthesizer.tts_model

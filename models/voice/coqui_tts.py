@@ -1,7 +1,9 @@
 """Voices of Coqui TTS: VITS, XTTS v2 with cloning, and every other model the library publishes.
 
 Checkpoints are used as they are published. A line's audio depends on the line and its seed alone,
-never on the lines beside it, so lines are not batched: batching would let them share their noise.
+never on the lines beside it. VITS speaks the lines of a call in one pass, each with noise of its
+own; XTTS writes a line code by code with a cache and a sampler of the library's for one line, and
+speaks line by line, as do the other models.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ import numpy as np
 
 from models.voice import LineSpec, Utterance
 from models.voice.align import align
-from models.voice.coqui_model import CLONE, CoquiModel
+from models.voice.coqui_model import CLONE, CoquiModel, Samples
 from models.voice.coqui_runtime import load_library
 from models.voice.coqui_weights import Checkpoint, identity, locate
-from models.voice.durations import symbol_times
+from models.voice.durations import Symbol, symbol_times
 from models.voice.espeak_ng import silent_line
-from models.voice.reading import read
+from models.voice.reading import Reading, read
 from models.voice.retime import pitch_factor, retime
 from studio.errors import EngineUnavailable, SettingError, SpeechError
 from studio.specs import DeviceSpec, VoiceSpec
@@ -31,6 +33,9 @@ OVERHEAD_GIB = 0.6
 
 RECORDINGS = (".wav", ".flac", ".mp3", ".m4a", ".ogg")
 WARM_UP = "Good morning, everybody."
+
+TOGETHER = 64
+"""Lines in a pass of VITS, as many as a profile may ask for."""
 
 
 @contextmanager
@@ -96,9 +101,14 @@ class CoquiVoice:
         return chosen
 
     def say(self, lines: Sequence[LineSpec]) -> Iterator[Utterance]:
-        """Speak `lines` one by one; see `models.voice.Voice.say`."""
-        for line in lines:
-            yield self._utter(line)
+        """Speak `lines`, VITS `TOGETHER` at a time; see `models.voice.Voice.say`."""
+        for first in range(0, len(lines), TOGETHER):
+            some = lines[first : first + TOGETHER]
+            readings = [self._read(line) for line in some]
+            texts = [(line, reading.text) for line, reading in zip(some, readings, strict=True)]
+            spoken = self._model.speak(texts)
+            for line, reading, (samples, symbols) in zip(some, readings, spoken, strict=True):
+                yield self._utter(line, reading, samples, symbols)
 
     def warm_up(self) -> None:
         """Speak once, so that compilation is over before the first line.
@@ -108,20 +118,24 @@ class CoquiVoice:
         (voice,) = self.cast([""], {}).values()
         line = LineSpec(text=WARM_UP, voice=voice, language=self._model.languages()[0])
         try:
-            self._model.speak(line, WARM_UP)
+            list(self._model.speak([(line, WARM_UP)]))
         except (RuntimeError, ImportError, OSError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
             raise EngineUnavailable(
                 "device.compile", f"torch.compile fails here ({first})", "Set compile = false"
             ) from error
 
-    def _utter(self, line: LineSpec) -> Utterance:
+    def _read(self, line: LineSpec) -> Reading:
         if line.voice:
             self._check(line.voice)
         reading = read(line.text, line.language, line.lexicon, phonemes=False)
         if not reading.pieces:
             raise silent_line(line.text)
-        samples, symbols = self._model.speak(line, reading.text)
+        return reading
+
+    def _utter(
+        self, line: LineSpec, reading: Reading, samples: Samples, symbols: Sequence[Symbol]
+    ) -> Utterance:
         if not len(samples) or not np.isfinite(samples).all() or not samples.any():
             raise SpeechError(
                 f'line "{line.text[:60]}"',

@@ -10,8 +10,12 @@ import torch
 from models.voice.coqui_runtime import load_library
 
 
-def make_vits(folder: Path, *, speakers: int = 1, phonemes: bool = True) -> Path:
-    """A VITS of under a million parameters with `speakers` voices, in `folder`."""
+def make_vits(
+    folder: Path, *, speakers: int = 1, phonemes: bool = True, stochastic: bool = False
+) -> Path:
+    """A VITS of under a million parameters with `speakers` voices, in `folder`; `stochastic` draws
+    its durations, as published models do.
+    """
     load_library()
     from TTS.tts.configs.vits_config import VitsArgs, VitsConfig
     from TTS.tts.models.vits import Vits
@@ -35,7 +39,7 @@ def make_vits(folder: Path, *, speakers: int = 1, phonemes: bool = True) -> Path
         use_speaker_embedding=bool(names),
         speakers_file=str(speakers_file) if names else None,
         speaker_embedding_channels=16,
-        use_sdp=False,
+        use_sdp=stochastic,
     )
     config = VitsConfig(
         model_args=args,
@@ -46,6 +50,11 @@ def make_vits(folder: Path, *, speakers: int = 1, phonemes: bool = True) -> Path
         speakers_file=str(speakers_file) if names else "",
     )
     model = Vits(config)
+    if stochastic:
+        # Untrained flows do nothing: without these the noise would not be heard in the tempo.
+        with torch.no_grad():
+            for flow in model.duration_predictor.flows[1:]:
+                flow.proj.weight.normal_(std=0.5)
     torch.save({"model": model.state_dict()}, folder / "model.pth")
     if names:
         # As in what is published: the path of another machine, the file beside the checkpoint.
