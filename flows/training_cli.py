@@ -18,11 +18,21 @@ _EXAMPLES = """
 
   studio train lj --out-dir out/lj --set fit.num_steps=20000 --tf precision.policy=mixed_bfloat16
   studio train lj --configure --tf threads.intra_op=4 --tf memory.growth=true
-  studio train lj --diagnose --set batch.parallel_calls=1
+  studio train lj --diagnose --budget-s 120 --set batch.parallel_calls=1
+  studio train lj --tf reading.backend=tfrecord --tf reading.records=shards
   studio train lj --tf devices.replicas=2
 
 [b]Exit codes of --diagnose[/b]: 0 compute-bound, 10 input-bound, 11 inconclusive.
 """
+
+
+Pairs = Annotated[int, typer.Option(min=5, max=200, help="Of blocks, at first, for --diagnose.")]
+BlockSeconds = Annotated[
+    float, typer.Option(min=0.05, max=30.0, help="Seconds of a block, for --diagnose.")
+]
+BudgetSeconds = Annotated[
+    float, typer.Option(min=10.0, max=86_400.0, help="Seconds that --diagnose may take in all.")
+]
 
 
 def train(
@@ -50,16 +60,9 @@ def train(
     diagnose: Annotated[
         bool, typer.Option("--diagnose", help="Only measure what the loop waits for.")
     ] = False,
-    pairs: Annotated[
-        int, typer.Option(min=5, max=200, help="Of blocks, at first, for --diagnose.")
-    ] = 8,
-    block_s: Annotated[
-        float, typer.Option(min=0.05, max=30.0, help="Seconds of a block, for --diagnose.")
-    ] = 0.4,
-    budget_s: Annotated[
-        float,
-        typer.Option(min=10.0, max=86_400.0, help="Seconds that --diagnose may take in all."),
-    ] = 300.0,
+    pairs: Pairs = 8,
+    block_s: BlockSeconds = 0.4,
+    budget_s: BudgetSeconds = 300.0,
     progress: Annotated[bool, typer.Option("--progress/--no-progress")] = True,
 ) -> None:
     """Train a text-to-mel model on a prepared corpus, or find out what holds the training up."""

@@ -52,7 +52,8 @@ class Effort:
     """How much a diagnosis may take: A/B `pairs` of blocks at its first look (five at least), about
     how long a block of steps lasts, and the seconds after which nothing further is begun. A look
     that decides nothing is followed by another with twice as many pairs in all, while the budget
-    lasts; where it would not hold five pairs of such blocks, they are shorter.
+    lasts; where it would not hold five pairs of such blocks, they are shorter, and where it does
+    not hold five of the shortest, nothing is decided.
     """
 
     pairs: int = 8

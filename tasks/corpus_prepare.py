@@ -26,6 +26,7 @@ from tasks.corpus_store import (
     write_quarantine,
     write_whole,
 )
+from tasks.run import Stopped
 
 COMMIT_EVERY_S = 20.0
 """What a killed run loses at most, in seconds of work."""
@@ -106,12 +107,12 @@ def prepare_corpus(
 
 @contextlib.contextmanager
 def _kept(store: Appender) -> Iterator[None]:
-    """Keep what was finished when a run is stopped or fails; a full disk keeps the last commit."""
+    """Keep what was finished when a run is stopped. After a fault the last commit stands: what was
+    appended since is worked out again.
+    """
     try:
         yield
-    except OSError:
-        raise
-    except BaseException:
+    except (Stopped, KeyboardInterrupt):
         store.commit()
         raise
 

@@ -21,7 +21,7 @@ from models.training.remedy import Diagnosis, Opened, Reading, diagnose
 from models.training.step_change import best_of, try_changes
 from studio.training import Effort, TrainSpec
 from tasks.training_checkpoint import load
-from tasks.training_fit import Course, batches_of, begin_course, warm_course
+from tasks.training_course import Course, batches_of, begin_course, warm_course
 from tasks.training_trials import step_trials
 
 _COMPILING = 0.4

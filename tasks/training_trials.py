@@ -12,7 +12,7 @@ from models.corpus import plan
 from models.training.configure import Configuration
 from models.training.step_change import Pair, Stepper, Trial, doubling_gain, gain, seconds_of
 from studio.training import TrainSpec
-from tasks.training_fit import Course, batches_of
+from tasks.training_course import Course, batches_of
 
 _PREDICTING_PAIRS = 5
 """Of blocks on the short shape: the least that an interval can be taken of."""

@@ -8,7 +8,7 @@ from typing import Any
 from models.training.configure import Row
 from models.training.diagnose import Measurement
 from models.training.remedy import Change, Diagnosis
-from models.training.verdict import Verdict
+from models.training.verdict import MIN_PAIRS, Verdict
 from studio.gpu.report_rows import escape_markdown
 from studio.training import TrainingResult
 
@@ -62,6 +62,11 @@ def sentence_of(verdict: Verdict) -> str:
             return f"Input-bound: the loop takes {spread} times as long as its step alone."
         case "compute-bound":
             return f"Compute-bound: with input for nothing the loop would gain only {spread}."
+        case "inconclusive" if verdict.num_pairs < MIN_PAIRS:
+            return (
+                f"Inconclusive: the budget held {verdict.num_pairs} pairs of blocks and "
+                f"{MIN_PAIRS} are needed (a step takes {verdict.step_s:.1f} s): give it more time."
+            )
         case "inconclusive":
             return f"Inconclusive: the headroom is {spread}, around the limit {verdict.limit:.2f}."
 

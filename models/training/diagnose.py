@@ -26,6 +26,12 @@ Parts = Sequence[dict[str, Any]]
 _LEAD_STEPS = 2
 """Untimed steps after draining: the first waits for a whole batch, the second may for a part."""
 
+_FEWEST = 2
+"""Pairs that are measured whatever the budget: too few to decide, enough to say how far it is."""
+
+_LEAST_STEPS = 8 * MIN_PAIRS
+"""Steps that `MIN_PAIRS` pairs of short blocks take with all their lead."""
+
 _LONGEST_PAUSE_S = 2.0
 """For the buffers to fill; an input that needs longer is slow enough to be found out anyway."""
 
@@ -76,12 +82,15 @@ def measure(
     ... of the 5 %, or looking again until an interval fits would find what is not there.
     """
     until = time.monotonic() + effort.budget_s
-    steps = _steps_per_block(loop, effort)
+    step_s = _step_s(loop)
+    steps = _steps_per_block(loop, effort, step_s)
+    # A slow input's latency shows in a short block, a long step's own steps are dear.
+    lead = 1 if effort.budget_s < _LEAST_STEPS * step_s else _LEAD_STEPS
     blocks: list[_Pair] = []
     wanted, error = max(effort.pairs, MIN_PAIRS), 0.05
     while True:
-        while len(blocks) < wanted and (len(blocks) < MIN_PAIRS or time.monotonic() < until):
-            blocks.append(_pair(loop, steps))
+        while len(blocks) < wanted and (len(blocks) < _FEWEST or time.monotonic() < until):
+            blocks.append(_pair(loop, steps, lead))
         error /= 2.0
         verdict = judge(
             [pair.loop_s for pair in blocks],
@@ -118,10 +127,10 @@ class _Pair:
     transfer_bytes: int | None
 
 
-def _pair(loop: Loop, steps: int) -> _Pair:
+def _pair(loop: Loop, steps: int, lead: int) -> _Pair:
     """Block A, and block B on the batches that A fetched."""
     pause_s = _drain(loop)
-    for _ in range(_LEAD_STEPS):
+    for _ in range(lead):
         loop.wait(loop.step(loop.fetch()))
     held: list[Parts] = []
     fetching = queueing = 0.0
@@ -174,18 +183,18 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _steps_per_block(loop: Loop, effort: Effort) -> int:
-    """Steps that fill a block, from a few on held batches; bounded by the memory they hold and by
-    the time that there is.
-    """
-    held = [loop.fetch() for _ in range(2)]
-    for parts in held:
-        loop.wait(loop.step(parts))
+def _step_s(loop: Loop) -> float:
+    """The time of a step on a held batch; the first of two is not timed."""
+    first, second = loop.fetch(), loop.fetch()
+    loop.wait(loop.step(first))
     begin = time.perf_counter()
-    for parts in held:
-        loop.wait(loop.step(parts))
-    step_s = max((time.perf_counter() - begin) / len(held), 1e-6)
-    size = transfer_of(held) or 1
+    loop.wait(loop.step(second))
+    return max(time.perf_counter() - begin, 1e-6)
+
+
+def _steps_per_block(loop: Loop, effort: Effort, step_s: float) -> int:
+    """Steps that fill a block; bounded by the memory they hold and by the time that there is."""
+    size = transfer_of([loop.fetch()]) or 1
     most = min(_MOST_STEPS, max(4, _MOST_HELD_BYTES // size))
     # Two blocks a pair and the steps before them.
     affordable = max(1, int((effort.budget_s / step_s / MIN_PAIRS - _LEAD_STEPS) / 2.0))

@@ -91,10 +91,11 @@ def judge(
     block that the machine stole must not decide), its interval the percentile bootstrap over
     pairs (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13). Input-bound when
     the whole interval lies above `limit` and the ceiling does not contradict it; compute-bound when
-    the interval or the ceiling lies below and the other does not contradict it; else inconclusive.
+    the interval or the ceiling lies below and the other does not contradict it; else, and with
+    fewer than `MIN_PAIRS` pairs always, inconclusive.
 
     Raises:
-        SettingError: fewer than `MIN_PAIRS` pairs, lists of unequal length, a time that is not
+        SettingError: fewer than two pairs, lists of unequal length, a time that is not
             positive and finite, or a setting outside its range.
     """
     if not (0.0 < confidence < 1.0 and limit >= 1.0):
@@ -108,7 +109,9 @@ def judge(
         if (free > 0.0).all():
             middle, _, ceiling = interval(loop / free, confidence=confidence, seed=seed)
     bound: Bound = "inconclusive"
-    if low > limit and middle > limit:
+    if loop.size < MIN_PAIRS:
+        pass  # whatever the interval says: it rests on too little
+    elif low > limit and middle > limit:
         bound = "input-bound"
     elif low <= limit and min(high, ceiling) < limit:
         bound = "compute-bound"
@@ -131,9 +134,9 @@ def _paired(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both lists as arrays. Raises `SettingError` for what cannot be judged."""
     loop, held = np.asarray(loop_s, np.float64), np.asarray(held_s, np.float64)
-    if loop.ndim != 1 or loop.shape != held.shape or loop.size < MIN_PAIRS:
-        found, remedy = f"{loop.size} and {held.size} blocks", f"Measure at least {MIN_PAIRS} pairs"
-        raise SettingError("diagnose", found, remedy)
+    if loop.ndim != 1 or loop.shape != held.shape or loop.size < 2:
+        found = f"{loop.size} and {held.size} blocks"
+        raise SettingError("diagnose", found, f"Measure at least {MIN_PAIRS} pairs")
     times = np.concatenate([loop, held])
     if not (np.isfinite(times).all() and (times > 0.0).all()):
         raise SettingError("diagnose", "a block without a duration", "Use longer blocks")

@@ -84,7 +84,8 @@ def test_a_compute_bound_loop_is_told_what_was_tried_and_what_pays() -> None:
 def test_each_verdict_has_its_sentence() -> None:
     assert sentence_of(_measured(1.0).verdict).startswith("Compute-bound")
     noisy = judge([0.01, 0.03, 0.01, 0.03, 0.02, 0.025], [0.02] * 6)
-    assert sentence_of(noisy).startswith("Inconclusive")
+    assert sentence_of(noisy).startswith("Inconclusive: the headroom")
+    assert "more time" in sentence_of(judge([9.0] * 3, [9.0] * 3))
 
 
 def test_options_reach_the_spec_and_an_unknown_one_is_refused() -> None:

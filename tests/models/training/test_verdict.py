@@ -61,6 +61,13 @@ def test_evidence_that_contradicts_itself_decides_nothing() -> None:
     assert judge(loop, held, input_s=[time * 0.01 for time in loop]).bound == "inconclusive"
 
 
+def test_too_few_pairs_decide_nothing_however_clear_they_are() -> None:
+    few = judge([2.0] * 4, [1.0] * 4, input_s=[1.0] * 4)
+    assert few.bound == "inconclusive"
+    assert few.headroom == pytest.approx(2.0)
+    assert judge([2.0] * 5, [1.0] * 5, input_s=[1.0] * 5).bound == "input-bound"
+
+
 def test_one_stolen_block_does_not_decide() -> None:
     loop, held = _pairs(1.0, 0.02, 11, 5)
     loop[4] *= 20.0
@@ -88,7 +95,7 @@ def test_exit_codes_differ_and_only_compute_bound_passes() -> None:
 @pytest.mark.parametrize(
     ("loop", "held"),
     [
-        ([1.0] * 4, [1.0] * 4),
+        ([1.0], [1.0]),
         ([1.0] * 6, [1.0] * 5),
         ([1.0] * 6, [0.0] * 6),
         ([0.0] * 6, [1.0] * 6),
