@@ -24,8 +24,9 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -237,6 +238,7 @@ async def empty_runs(count: int, at_once: int) -> dict[str, float]:
     from prefect import flow
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import PrefectHTTPStatusError
     from prefect.states import Completed, Pending, Running
 
     @flow(name="nothing")
@@ -249,15 +251,25 @@ async def empty_runs(count: int, at_once: int) -> dict[str, float]:
         flow_id = await client.create_flow(nothing)
         deployment = await client.create_deployment(flow_id, "bench", work_pool_name="bench")
 
+        async def insist(ask: Callable[[], Awaitable[Any]]) -> Any:
+            """Ask again where the server answers 500: SQLite's writer was taken for too long."""
+            while True:
+                try:
+                    return await ask()
+                except PrefectHTTPStatusError:
+                    await asyncio.sleep(0.5)
+
         async def create(number: int) -> Any:
             async with places:
-                return await client.create_flow_run_from_deployment(deployment, name=f"{number}")
+                return await insist(
+                    lambda: client.create_flow_run_from_deployment(deployment, name=f"{number}")
+                )
 
         async def finish(run: Any) -> None:
             async with places:
                 states: tuple[Any, ...] = (Pending(), Running(), Completed())
                 for state in states:
-                    await client.set_flow_run_state(run.id, state)
+                    await insist(partial(client.set_flow_run_state, run.id, state))
 
         began = time.monotonic()
         runs = await asyncio.gather(*(create(number) for number in range(count)))
@@ -294,16 +306,17 @@ def main() -> None:
         place = Path(name)
         server = Server(place, given.database_url)
         try:
-            figures = _figures(server, place, given)
+            for figures in _figures(server, place, given):
+                text = json.dumps(figures, indent=2)
+                if given.json:
+                    given.json.write_text(text + "\n")
         finally:
             server.stop()
-    text = json.dumps(figures, indent=2)
     print(text)
-    if given.json:
-        given.json.write_text(text + "\n")
 
 
-def _figures(server: Server, place: Path, given: argparse.Namespace) -> dict[str, Any]:
+def _figures(server: Server, place: Path, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The figures so far, after each part."""
     from flows.server import apply_settings
 
     home, shared = place / "store", place / "shared"
@@ -324,12 +337,13 @@ def _figures(server: Server, place: Path, given: argparse.Namespace) -> dict[str
     figures["episode"] = cost | made
     count = given.episodes + 1
     figures["store_each"] = {k: v / count for k, v in store_figures(home, shared).items()}
+    yield figures
     with measured(server, given.runs, settle_s=8) as cost:
         pace = asyncio.run(empty_runs(given.runs, given.at_once))
     figures["run"] = cost | pace
     figures["first_episode_wall_s"] = warm["wall_s"][0]
     figures["rss_mib_at_the_end"] = server.rss_mib()
-    return figures
+    yield figures
 
 
 if __name__ == "__main__":

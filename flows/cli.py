@@ -84,9 +84,12 @@ def gc(
     if remote and store.shared is None:
         remedy = "Name the shared store, like file:///mnt/nas/studio or s3://bucket/prefix"
         raise SettingError("STUDIO_REMOTE", "is not set", remedy)
-    chosen = store.shared if remote and store.shared is not None else store
-    count, freed = chosen.collect(round(max_gib * 2**30))
-    place = os.environ["STUDIO_REMOTE"] if remote else store.root
+    if remote and store.shared is not None:
+        place = store.shared.remote.url
+        count, freed = store.shared.collect(round(max_gib * 2**30))
+    else:
+        place = str(store.root)
+        count, freed = store.collect(round(max_gib * 2**30))
     console.print(f"{count} files, {freed / 2**20:.1f} MiB freed from {place}", soft_wrap=True)
 
 

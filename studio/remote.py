@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import importlib
+import re
 import sys
 import uuid
 from collections.abc import Iterator
@@ -52,16 +53,16 @@ class Remote:
         """
         from fsspec.core import url_to_fs
 
-        self.url = url
+        self.url = re.sub(r"(?<=://)[^/@]*@", "", url)  # as it may be shown: without a password
         try:
             self._fs, root = url_to_fs(url, use_listings_cache=False)
         except ImportError as error:
             package = _PACKAGES.get(url.partition(":")[0])
             remedy = f"pip install {package}" if package else "Install what its message names"
-            raise SettingError(f"STUDIO_REMOTE={url}", str(error), remedy) from error
+            raise SettingError(f"STUDIO_REMOTE={self.url}", str(error), remedy) from error
         except ValueError as error:
             remedy = "Write it like file:///mnt/nas/studio or s3://bucket/prefix"
-            raise SettingError(f"STUDIO_REMOTE={url}", str(error), remedy) from error
+            raise SettingError(f"STUDIO_REMOTE={self.url}", str(error), remedy) from error
         self._root = root.rstrip("/")
         protocol = self._fs.protocol
         names = {protocol} if isinstance(protocol, str) else set(protocol)

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
+from studio.errors import StudioError
 from studio.ffmpeg import try_encoder
 from studio.gpu.cards import load_nvml, survey
+from studio.shared import shared_store
 from studio.store import Store, studio_home
 from tasks.engine_shelf import examine_engines
 
@@ -39,7 +41,8 @@ class Finding:
 
 def examine(environ: Mapping[str, str]) -> tuple[Finding, ...]:
     """Try every engine, every encoder (with one real frame), the cards and the store."""
-    return (*_packages(), *_engines(environ), *_encoders(), *_cards(environ), _room(environ))
+    found = (*_packages(), *_engines(environ), *_encoders(), *_cards(environ))
+    return (*found, _room(environ), *_shared(environ))
 
 
 def _packages() -> Iterator[Finding]:
@@ -83,3 +86,15 @@ def _room(environ: Mapping[str, str]) -> Finding:
     return Finding(
         what="store", works=enough, found=f"{root}, {free_gib:.0f} GiB free", remedy=remedy
     )
+
+
+def _shared(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """The store that machines share, where one is named: an object is written, read and deleted."""
+    what = "shared store"
+    try:
+        shared = shared_store(environ.get("STUDIO_REMOTE", ""))
+        if shared is not None:
+            shared.remote.check()
+            yield Finding(what=what, works=True, found=shared.remote.url)
+    except StudioError as error:
+        yield Finding(what=what, works=False, found=error.found, remedy=error.remedy)

@@ -116,6 +116,13 @@ def test_a_url_that_nobody_serves_is_an_error_of_the_user() -> None:
         shared_store("nosuchprotocol://somewhere")
 
 
+def test_a_password_in_the_url_is_never_shown() -> None:
+    with pytest.raises(SettingError) as caught:
+        Remote("nosuchprotocol://me:secret@host/folder")
+    assert "secret" not in str(caught.value)
+    assert "host/folder" in str(caught.value)
+
+
 def test_a_shared_store_that_cannot_be_used_is_said_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     shared = Shared(Remote(f"file://{tmp_path}/file/studio"))
