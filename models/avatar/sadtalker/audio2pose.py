@@ -18,6 +18,8 @@ POSES = 6
 """Rotation (3) and translation (3) of the 3DMM."""
 STYLES = 46
 LATENT = 64
+_TOGETHER = 64
+"""Windows that are drawn together: 82 s of film, 60 MB of activations."""
 
 
 class SpeechEncoder(nn.Module):
@@ -164,8 +166,13 @@ class Audio2Pose(nn.Module):
         missing = frames % WINDOW
         if missing:
             starts.append(len(speech) - WINDOW)
-        windows = torch.stack([speech[start : start + WINDOW] for start in starts])
-        drawn = self.netG["decoder"](latents, style, pose.expand(len(starts), -1), windows)
+        parts = []
+        for first in range(0, len(starts), _TOGETHER):
+            some = starts[first : first + _TOGETHER]
+            windows = torch.stack([speech[start : start + WINDOW] for start in some])
+            latent, poses = latents[first : first + _TOGETHER], pose.expand(len(some), -1)
+            parts.append(self.netG["decoder"](latent, style, poses, windows))
+        drawn = torch.cat(parts)
         changes = drawn[: frames // WINDOW].reshape(-1, POSES)
         if missing:
             changes = torch.cat((changes, drawn[-1, WINDOW - missing :]))

@@ -38,6 +38,7 @@ from models.avatar.sadtalker.motion import (
 )
 from models.avatar.sadtalker.networks import Networks, load_networks
 from models.avatar.sadtalker.subject import Subject, read_poses, study
+from models.avatar.speech_encoder import EMBEDDING
 from models.avatar.stopwatch import Stopwatch
 from models.avatar.weights import weights_directory
 from studio.audio import resample
@@ -187,21 +188,23 @@ class Talker:
         blink = blink_ratio(frames, rng) if spec.blink else np.zeros(frames, np.float32)
         spectrogram = hush(mel(resample(line.samples, SAMPLE_RATE, SPEECH_RATE), device))
         reference = torch.from_numpy(rest[EXPRESSION]).to(device)
-        expressions, embeddings = [], []
+        expression = np.empty((frames, EXPRESSION.stop), np.float32)
+        speech = torch.empty(0 if spec.still else frames, EMBEDDING, device=device)
         for first in range(0, frames, _BLOCK):
             block = range(first, min(first + _BLOCK, frames))
             heard = sadtalker_windows(spectrogram, block)
             lids = torch.from_numpy(blink[block.start : block.stop]).to(device)[None, :, None]
             same = reference.expand(1, len(block), -1)
-            expressions.append(self._networks.audio2exp(heard, same, lids)[0])
+            shown = self._networks.audio2exp(heard, same, lids)[0]
+            expression[block.start : block.stop] = shown.cpu().numpy() * spec.expression_scale
             if not spec.still:
-                embeddings.append(self._networks.audio2pose.audio_encoder(heard[None])[0])
-        expression = torch.cat(expressions).cpu().numpy() * spec.expression_scale
+                embedded = self._networks.audio2pose.audio_encoder(heard[None])[0]
+                speech[block.start : block.stop] = embedded
         pose = np.repeat(rest[None, POSE], frames, axis=0)
         if not spec.still:
             latents = rng.standard_normal((Audio2Pose.num_latents(frames), LATENT), np.float32)
-            pose = self._move(torch.cat(embeddings), torch.from_numpy(latents).to(device))
-        parts = [np.asarray(expression, np.float32), pose]
+            pose = self._move(speech, torch.from_numpy(latents).to(device))
+        parts = [expression, pose]
         if spec.frame == "full":
             parts.append(np.repeat(rest[None, POSE.stop :], frames, axis=0))
         return np.concatenate(parts, axis=1).astype(np.float32)
