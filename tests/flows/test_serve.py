@@ -215,8 +215,15 @@ def test_it_takes_all_of_its_processes_with_it(tmp_path: Path, number: signal.Si
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_without_a_worker_only_the_server_stays(tmp_path: Path) -> None:
-    with served(tmp_path, "--no-worker") as house:
+def test_without_a_worker_only_the_server_stays_and_a_password_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    password = {"PREFECT_SERVER_API_AUTH_STRING": "admin:a-long-password"}
+    with served(tmp_path, "--no-worker", "--host", "0.0.0.0", more=password) as house:  # noqa: S104
         assert "Workers here: none" in house.log.read_text()
         assert all("worker" not in " ".join(one.cmdline()) for one in house.tree())
-        assert {one["name"] for one in house.find("work_pools")} >= set(pools())
+        url = f"{house.url}/work_pools/filter"
+        assert httpx.post(url, json={}).status_code == 401
+        found = httpx.post(url, json={}, auth=("admin", "a-long-password")).json()
+        assert {one["name"] for one in found} >= set(pools())
+        assert "a-long-password" not in house.log.read_text()
