@@ -22,6 +22,8 @@ from tasks.notify import notification_blocks
 from tests.tasks.mail_box import MailBox, mail_box
 from tests.tasks.receiver import Receiver, receiving
 
+pytestmark = pytest.mark.xdist_group("prefect")
+
 receiver = pytest.fixture(receiving)
 
 
