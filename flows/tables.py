@@ -17,9 +17,10 @@ from studio.gpu.doctor import DoctorRow
 from studio.gpu.report_rows import (
     UTILISATION_NOTE,
     card_name,
+    card_rows,
     change_sentence,
+    host_rows,
     step_rows,
-    use_rows,
 )
 from studio.types import Episode
 from tasks.doctor import Finding
@@ -41,6 +42,9 @@ def print_summary(episode: Episode, console: Console) -> None:
             _print_verdict(read_report(Path(episode.folder) / REPORT), console)
         except MediaError:
             console.print("no report: another run has put its episode there since")
+    if episode.engines:
+        made = ", ".join(sorted({engine.name for engine in episode.engines}))
+        console.print(f"made by {escape(made)}", highlight=False)
     for step in episode.fallbacks:
         found = f"{step.stage}: {step.wanted} -> {step.used}: {step.why}"
         console.print(f"[yellow]fell back[/] {escape(found)}")
@@ -73,8 +77,9 @@ def report_tables(told: Told) -> Iterator[RenderableType]:
         yield Text(f"{number}. {change_sentence(change.what, change.saves_s)} ({change.why})")
     for card in report.verdict.cards:
         yield Text(f"{card_name(card)}: {card.sentence}")
-    if rows := use_rows(report.uses):
-        yield _table(rows)
+    for rows in (host_rows(report.uses), card_rows(report.uses)):
+        if rows:
+            yield _table(rows)
     if rows := step_rows(report.uses):
         yield _table(rows)
     steps = [f"{step.stage} {step.seconds:.1f} s" for step in report.verdict.critical_path]

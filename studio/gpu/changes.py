@@ -100,7 +100,10 @@ def _said(stage: str, spans: Sequence[Span]) -> Iterator[tuple[str, str, str, Wi
 def _late(stage: str, spans: Sequence[Span]) -> Iterator[tuple[str, str, str, Wish]]:
     wish = Wish(prompt=frozenset(span.id for span in spans))
     if all(span.after for span in spans):
-        what, why = f"start {stage} as soon as its input is there", "time passed before it started"
+        what = f"start {stage} as soon as its input is there"
+        why = (
+            "its input was there and nothing ran for it: the runner was late, or had no free place"
+        )
     else:
         what, why = f"start {stage} at once, beside the others", "it needs no other stage's result"
     yield what, stage, why, wish

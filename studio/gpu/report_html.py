@@ -65,7 +65,7 @@ def report_html(report: RunReport) -> str:
         _figures(report),
         "<h2>The run in one picture</h2>",
         f'<div class="sheet picture">{timeline_svg(report.trace, title=report.title)}</div>',
-        f'<p class="note">{escape(UTILISATION_NOTE)}</p>',
+        *_utilisation_note(report.verdict.cards),
         "<h2>What to change</h2>",
         _changes(report),
         *_cards(report.verdict.cards),
@@ -95,8 +95,10 @@ def _figures(report: RunReport) -> str:
         ("Length of the run", f"{verdict.wall_s:.1f} s"),
         ("Work done in it", f"{verdict.work_s:.1f} s"),
         ("Stages at a time", f"{verdict.overlap_reached:.2f} of {verdict.overlap_possible:.2f}"),
-        ("Energy of the cards", f"{sum(energy) / 1000.0:.1f} kJ" if energy else ABSENT),
     ]
+    if verdict.cards:
+        told = f"{sum(energy) / 1000.0:.1f} kJ" if energy else ABSENT
+        pairs.append(("Energy of the cards", told))
     for card in verdict.cards:
         busy = ABSENT if card.busy_pct is None else f"{card.busy_pct:.0f} %"
         pairs.append((f"Card {card.card} busy", busy))
@@ -116,6 +118,11 @@ def _changes(report: RunReport) -> str:
         return '<p class="note">Nothing in this run could be shown to save time.</p>'
     note = "Each saving assumes that its cause goes away entirely, and that nothing else changes."
     return f'<ol>{items}</ol><p class="note">{note}</p>'
+
+
+def _utilisation_note(cards: Sequence[CardFinding]) -> Iterable[str]:
+    if cards:
+        yield f'<p class="note">{escape(UTILISATION_NOTE)}</p>'
 
 
 def _cards(cards: Sequence[CardFinding]) -> Iterable[str]:
@@ -160,7 +167,7 @@ def _uses_table(report: RunReport) -> str:
     rows = use_rows(report.uses)
     if not rows:
         return '<p class="note">No stage ran.</p>'
-    names = [name for name in rows[0] if name != "card idle because"] + ["card idle because"]
+    names = list(rows[0])
     head = "".join(f'<th scope="col"{_text_class(name)}>{escape(name)}</th>' for name in names)
     body = "".join(
         f'<tr><th scope="row">{escape(row["stage"])}</th>'

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from studio.gpu.lease import Holding
 from studio.gpu.run_report import RunReport
+from studio.gpu.usage import OTHERS, UNATTRIBUTED
 from studio.gpu.verdict import CardFinding
 from studio.types import CardUse, StageUse
 
@@ -28,18 +29,31 @@ def figure(value: float | None, digits: int = 1) -> str:
 
 def use_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
     """One row per stage and card (a stage without cards has one row), sums at the end being the
-    whole.
+    whole. Where no card was watched there are no columns for cards.
     """
+    watched = any(use.cards for use in uses)
     return [
-        {**_host_cells(use), **_card_cells(card)} for use in uses for card in use.cards or (None,)
+        {**_host_cells(use), **(_card_cells(use, card) if watched else {})}
+        for use in uses
+        for card in use.cards or (None,)
     ]
+
+
+def host_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
+    """One row per stage: what it took of the host."""
+    return [_host_cells(use) for use in uses]
+
+
+def card_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
+    """One row per stage and card: what it took of the card; none where no card was watched."""
+    return [{"stage": _name(use), **_card_cells(use, card)} for use in uses for card in use.cards]
 
 
 def step_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
     """One row per step that a stage told of; the share is of the stage's own time."""
     return [
         {
-            "stage": f"{use.run}: {use.stage}" if use.run else use.stage,
+            "stage": _name(use),
             "step": step.step,
             "times": str(step.times),
             "wall s": figure(step.wall_s, 2),
@@ -97,7 +111,9 @@ def verdict_markdown(report: RunReport) -> str:
         "",
         f"Critical path: {escape_markdown(path) or ABSENT}.",
     ]
-    lines += ["", overlap, "", f"_{UTILISATION_NOTE}_", ""]
+    lines += ["", overlap, ""]
+    if verdict.cards:
+        lines += [f"_{UTILISATION_NOTE}_", ""]
     lines += [f"_{escape_markdown(note)}_" for note in report.trace.notes]
     return "\n".join(lines) + "\n"
 
@@ -121,19 +137,23 @@ def escape_markdown(text: str) -> str:
 
 
 def _host_cells(use: StageUse) -> dict[str, str]:
-    name = f"{use.run}: {use.stage}" if use.run else use.stage
+    # What nobody can claim took no time of its own: its span is the whole run.
+    nobodys = use.stage in (UNATTRIBUTED, OTHERS)
     return {
-        "stage": name,
-        "wall s": figure(use.wall_s),
+        "stage": _name(use),
+        "wall s": "" if nobodys else figure(use.wall_s),
         "CPU s": figure(use.cpu_s),
         "peak RSS MiB": figure(use.rss_peak_mib, 0),
         "read MiB": figure(use.read_mib),
         "written MiB": figure(use.write_mib),
-        "card idle because": use.idle_reason or "",
     }
 
 
-def _card_cells(card: CardUse | None) -> dict[str, str]:
+def _name(use: StageUse) -> str:
+    return f"{use.run}: {use.stage}" if use.run else use.stage
+
+
+def _card_cells(use: StageUse, card: CardUse | None) -> dict[str, str]:
     if card is None:
         card = CardUse(card=-1, name="")
     return {
@@ -145,4 +165,5 @@ def _card_cells(card: CardUse | None) -> dict[str, str]:
         "encoder s": figure(card.encoder_s),
         "energy J": figure(card.energy_j, 0),
         "memory peak GiB": figure(card.memory_peak_gib),
+        "card idle because": use.idle_reason or "",
     }

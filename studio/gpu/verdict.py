@@ -11,7 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from studio.gpu.causes import WORDS, Cause, IdleTime, idle_times
+from studio.gpu.causes import (
+    BUSY_CORES,
+    CROWDED_PCT,
+    WORDS,
+    Cause,
+    IdleTime,
+    idle_times,
+)
 from studio.gpu.changes import Change, top_changes
 from studio.gpu.schedule import Wish, busy_s, critical_path, makespan_s
 from studio.gpu.trace import Trace
@@ -182,13 +189,22 @@ def _headline(trace: Trace, wall_s: float, cards: tuple[CardFinding, ...], advic
 
 
 def _cores(trace: Trace) -> str:
-    """How busy this run kept the host's cores."""
+    """How busy this run kept the host's cores, and whether others kept them from it."""
     known = [(one.cpu_cores, one.seconds) for one in trace.samples if one.cpu_cores is not None]
     watched_s = sum(seconds for _, seconds in known)
     if not watched_s:
         return "no card was there to be measured"
     mean = sum(cores * seconds for cores, seconds in known) / watched_s
-    return f"{mean:.1f} of {trace.cpu_count} cores were busy"
+    said = f"it kept {mean:.1f} of {trace.cpu_count} cores busy"
+    stalls = [(one.cpu_stall_pct, one.seconds) for one in trace.samples]
+    stalled = [(pct, seconds) for pct, seconds in stalls if pct is not None]
+    stall_pct = sum(pct * seconds for pct, seconds in stalled) / (sum(s for _, s in stalled) or 1.0)
+    if stall_pct < CROWDED_PCT or mean >= BUSY_CORES * trace.cpu_count:
+        return said
+    return (
+        f"{said} while tasks of this machine waited for a core {stall_pct:.0f} % of the time: "
+        "other programs had the cores"
+    )
 
 
 def _advice(changes: tuple[Change, ...]) -> str:
