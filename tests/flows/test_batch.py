@@ -16,6 +16,8 @@ from studio.types import BatchResult
 from tasks.batch import figures_of, read_report
 from tests.tasks.receiver import Receiver, receiving
 
+pytestmark = pytest.mark.xdist_group("prefect")
+
 receiver = pytest.fixture(receiving)
 
 OPTIONS = {"package.audio_only": True, "music.enabled": False, "voice.engine": "tone"}
