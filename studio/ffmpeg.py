@@ -133,12 +133,15 @@ def classify(said: str) -> Cause:
     return "failed"
 
 
-def try_encoder(name: str) -> Trial:
-    """Encode one real frame with `LIBRARY:ENCODER`. Never raises for what the machine lacks."""
+def try_encoder(name: str, *, card: int | None = None) -> Trial:
+    """Encode one real frame with `LIBRARY:ENCODER`. Never raises for what the machine lacks.
+
+    `card` names the card whose NVENC is tried, within this process (`pyav`).
+    """
     library, encoder = parse_encoder(name)
     match library:
         case "pyav":
-            return _try_in_process(encoder)
+            return _try_in_process(encoder, {} if card is None else {"gpu": str(card)})
         case "ffmpeg":
             return _try_program(encoder)
 
@@ -163,7 +166,7 @@ def choose_encoder(names: Sequence[str]) -> tuple[Trial, tuple[Fallback, ...]]:
     raise EncodeError("encode.encoder", found, failed[-1].remedy if failed else "List pyav:libx264")
 
 
-def _try_in_process(encoder: str) -> Trial:
+def _try_in_process(encoder: str, options: dict[str, str]) -> Trial:
     cause: Cause = "works"
     said = ""
     level = av.logging.get_level()
@@ -171,7 +174,7 @@ def _try_in_process(encoder: str) -> Trial:
     av.logging.set_level(av.logging.ERROR)
     try:
         with av.logging.Capture() as logged:
-            num_bytes = _encode_one_frame(encoder)
+            num_bytes = _encode_one_frame(encoder, options)
         if not num_bytes:
             cause, said = "failed", "the encoder gave no data"
     except av.codec.codec.UnknownCodecError:
@@ -184,13 +187,14 @@ def _try_in_process(encoder: str) -> Trial:
     return Trial(library="pyav", encoder=encoder, binary="", cause=cause, said=said)
 
 
-def _encode_one_frame(encoder: str) -> int:
+def _encode_one_frame(encoder: str, options: dict[str, str]) -> int:
     codec = av.VideoCodecContext.create(encoder, "w")
     if not isinstance(codec, av.VideoCodecContext):
         return 0
     codec.width = codec.height = TRIAL_PX
     codec.pix_fmt = "yuv420p"
     codec.time_base = Fraction(1, 30)
+    codec.options = options
     frame = av.VideoFrame(TRIAL_PX, TRIAL_PX, "yuv420p")
     frame.pts = 0
     return sum(packet.size for packet in (*codec.encode(frame), *codec.encode(None)))

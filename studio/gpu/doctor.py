@@ -15,12 +15,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
-import av
-import numpy as np
-
+from studio.ffmpeg import try_encoder
 from studio.gpu.cards import Card, Survey, survey
 from studio.gpu.processes import processes_visible
 from studio.gpu.sensors import CardSensor
@@ -55,7 +52,7 @@ def examine(nvml: Any, environ: Mapping[str, str]) -> tuple[DoctorRow, ...]:
     for card in found.cards:
         rows += trial_kernels(card)
         rows += trial_copies(card)
-    rows.append(trial_encoder())
+    rows += trial_encoder(found.cards)
     return tuple(rows)
 
 
@@ -116,7 +113,7 @@ def build_supports(arch_list: Sequence[str], arch: tuple[int, int]) -> bool:
 def probe_torch(cards: Sequence[Card]) -> Iterator[DoctorRow]:
     """Whether torch is there, was built for CUDA, sees the cards and has code for each."""
     if importlib.util.find_spec("torch") is None:
-        remedy = "Neural engines need it: pip install podcast-studio[torch]"
+        remedy = "Neural engines need it: pip install -e '.[avatar]'"
         yield DoctorRow(what="torch", found="not installed", passed=None, remedy=remedy)
         return
     import torch
@@ -142,7 +139,7 @@ def probe_torch(cards: Sequence[Card]) -> Iterator[DoctorRow]:
 def probe_tensorflow(cards: Sequence[Card]) -> Iterator[DoctorRow]:
     """The same for TensorFlow, which training uses."""
     if importlib.util.find_spec("tensorflow") is None:
-        remedy = "Only training needs it: pip install podcast-studio[training]"
+        remedy = "Only training needs it: pip install -e '.[training]'"
         yield DoctorRow(what="TensorFlow", found="not installed", passed=None, remedy=remedy)
         return
     if not cards:
@@ -156,7 +153,7 @@ def probe_tensorflow(cards: Sequence[Card]) -> Iterator[DoctorRow]:
             what="TensorFlow",
             found=f"{tf.__version__}, built without CUDA",
             passed=False,
-            remedy="pip install podcast-studio[training-cuda] in an environment of its own.",
+            remedy="pip install -e '.[training-cuda]' in an environment of its own.",
         )
         return
     seen = len(tf.config.list_physical_devices("GPU"))
@@ -264,20 +261,23 @@ def _copy_s(torch: Any, card: int, target: Any, source: Any) -> float:
     return min(times)
 
 
-def trial_encoder() -> DoctorRow:
-    """One frame through NVENC. A list of encoders names it on machines that have none."""
-    try:
-        context = av.CodecContext.create("h264_nvenc", "w")
-        context.width, context.height, context.pix_fmt = 640, 360, "yuv420p"
-        context.time_base = Fraction(1, 30)
-        frame = av.VideoFrame.from_ndarray(np.zeros((540, 640), np.uint8), format="yuv420p")
-        frame.pts = 0
-        packets = [*context.encode(frame), *context.encode(None)]
-    except (av.FFmpegError, ValueError) as error:
-        found = f"h264_nvenc does not work ({error})"
-        return DoctorRow(what="NVENC", found=found, passed=None, remedy="libx264 encodes instead.")
-    size = sum(packet.size for packet in packets)
-    return DoctorRow(what="NVENC", found=f"one frame encoded, {size} bytes", passed=size > 0)
+def trial_encoder(cards: Sequence[Card]) -> Iterator[DoctorRow]:
+    """One frame through NVENC on each card that has an encoder; where none has, through whatever
+    answers. A list of encoders names it on machines that have none.
+    """
+    encoding = [card for card in cards if card.nvenc_sessions]
+    if not encoding:
+        trial = try_encoder("pyav:h264_nvenc")
+        found = "one frame encoded" if trial.works else f"{trial.cause}: {trial.said}"
+        remedy = "" if trial.works else "None is needed: libx264 encodes instead."
+        yield DoctorRow(
+            what="NVENC", found=found, passed=True if trial.works else None, remedy=remedy
+        )
+    for card in encoding:
+        trial = try_encoder("pyav:h264_nvenc", card=card.index)
+        found = "one frame encoded" if trial.works else f"{trial.cause}: {trial.said}"
+        what = f"card {card.index} NVENC"
+        yield DoctorRow(what=what, found=found, passed=trial.works, remedy=trial.remedy)
 
 
 def _torch_with_cuda() -> Any:

@@ -57,12 +57,21 @@ def test_hidden_cards_are_a_finding() -> None:
 
 
 def test_the_encoder_is_tried_not_listed() -> None:
-    row = trial_encoder()
+    (row,) = trial_encoder([])
     if row.passed:
-        assert "bytes" in row.found
+        assert row.found == "one frame encoded"
     else:
-        assert "does not work" in row.found
-        assert row.remedy
+        assert row.passed is None
+        assert "libx264" in row.remedy
+
+
+def test_every_card_that_has_an_encoder_must_encode() -> None:
+    fake = FakeNvml(FakeCard(), FakeCard(uuid="GPU-b", nvenc=False), FakeCard(uuid="GPU-c"))
+    rows = list(trial_encoder(survey(fake, {}).cards))
+    assert [row.what for row in rows] == ["card 0 NVENC", "card 2 NVENC"]
+    for row in rows:
+        assert row.passed is (row.found == "one frame encoded")
+        assert bool(row.remedy) is not row.passed
 
 
 def test_the_whole_examination_runs_on_any_machine() -> None:
