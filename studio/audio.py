@@ -46,22 +46,24 @@ def resample(samples: Samples, from_rate: int, to_rate: int = SAMPLE_RATE) -> Sa
     """Mono or stereo samples at another rate, `round(n * to / from)` of them, by libswresample.
 
     A sound too short to fill the filter (a few samples) comes out as silence of the right length.
+    Worked in blocks: beside the sound itself memory does not grow with its length.
     """
     if from_rate == to_rate:
         return samples
-    wanted = round(len(samples) * to_rate / from_rate)
-    stereo = samples.ndim == 2
-    layout = "stereo" if stereo else "mono"
-    resampler = AudioResampler("flt", layout, to_rate)
-    packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-    frame.sample_rate = from_rate
-    parts = [f.to_ndarray() for f in (*resampler.resample(frame), *resampler.resample(None))]
-    empty = np.zeros((1, 0), np.float32)
-    out = np.concatenate([empty, *parts], axis=1).reshape(-1, 2 if stereo else 1)[:wanted]
-    if len(out) < wanted:
-        out = np.pad(out, ((0, wanted - len(out)), (0, 0)))
-    return np.ascontiguousarray(out if stereo else out[:, 0], np.float32)
+    layout = "stereo" if samples.ndim == 2 else "mono"
+    made = np.zeros((round(len(samples) * to_rate / from_rate), *samples.shape[1:]), np.float32)
+    resampler, done = AudioResampler("flt", layout, to_rate), 0
+    for first in (*range(0, len(samples), BLOCK), None):
+        frame = None
+        if first is not None:
+            packed = np.ascontiguousarray(samples[first : first + BLOCK], np.float32)
+            frame = av.AudioFrame.from_ndarray(packed.reshape(1, -1), format="flt", layout=layout)
+            frame.sample_rate = from_rate
+        for out in resampler.resample(frame):
+            block = out.to_ndarray().reshape(-1, *samples.shape[1:])[: len(made) - done]
+            made[done : done + len(block)] = block
+            done += len(block)
+    return made
 
 
 def decode_audio(path: Path, start_s: float = 0.0) -> Iterator[Samples]:

@@ -42,8 +42,10 @@ IDLE_S = 2.0
 
 _MADE_BY = ("models.avatar", "studio.audio", "tasks.film")
 
-_BOUGHT_BY = ("models.avatar.did_api", "tasks.film")
-"""Of films that were paid for: nothing else may make them be paid for again."""
+_BOUGHT_FORM = 1
+"""Raised when films that were paid for are kept in another form. No change of the code makes them
+be paid for again.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ def act_of(engine: Performer | Actor, seat: Seat, avatar: AvatarSpec, fps: int, 
         size_px=actor.size_px,
         identity=_filmed_identity(name, seat, avatar),
         shoot=partial(_shoot, actor, seat, fps, run.store),
-        made_by=_BOUGHT_BY if name == "did_api" else _MADE_BY,
+        made_by=() if name == "did_api" else _MADE_BY,
         seeded=name == "sadtalker",
     )
     if isinstance(actor, CloudActor):
@@ -243,7 +245,7 @@ def _filmed_identity(engine: AvatarEngineName, seat: Seat, avatar: AvatarSpec) -
     """What determines a filmed presenter besides its lines."""
     who = (seat.portrait or seat.look, seat.landmarks)
     if engine == "did_api":
-        return fingerprint(engine, *who, avatar.endpoint, avatar.size_px)
+        return fingerprint(engine, _BOUGHT_FORM, *who, avatar.endpoint, avatar.size_px)
     folder = Path(avatar.weights_dir).expanduser() if avatar.weights_dir else avatar_weights_home()
     # Files count by their content, not by where they lie.
     acted = avatar.sadtalker.model_copy(update={"pose_film": ""})

@@ -116,6 +116,7 @@ def package_episode(
         true_peak_dbtp=contents.mix.true_peak_dbtp,
         checks=checks,
         fallbacks=contents.fallbacks,
+        engines=contents.engines,
     )
 
 

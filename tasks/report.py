@@ -188,4 +188,21 @@ def _links(episode: Episode) -> str:
     """The package's files. Titles and names are text from a user: they stand in code spans."""
     place = quote(episode.folder)
     files = "\n".join(f"- `{name.replace('`', '_')}`" for name in episode.files)
-    return f"Episode folder: [`{episode.folder.replace('`', '_')}`](file://{place})\n\n{files}\n"
+    folder = episode.folder.replace("`", "_")
+    return f"Episode folder: [`{folder}`](file://{place})\n\n{files}\n{_used(episode)}"
+
+
+def _used(episode: Episode) -> str:
+    """Which engines made the episode, and why others that were asked for did not."""
+    engines = sorted({engine.name for engine in episode.engines})
+    lines = [f"- {escape_markdown(name)}" for name in engines]
+    if lines:
+        lines = ["", "### Made by", "", *lines]
+    if episode.fallbacks:
+        lines += ["", "### Fell back", "", "| stage | wanted | used | why |"]
+        lines.append("| --- | --- | --- | --- |")
+        lines += [
+            "| " + " | ".join(escape_markdown(cell) for cell in dataclasses.astuple(step)) + " |"
+            for step in episode.fallbacks
+        ]
+    return "\n".join([*lines, ""])

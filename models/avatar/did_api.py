@@ -26,6 +26,7 @@ from models.avatar import LineSound
 from models.avatar.portrait import as_portrait
 from models.voice.cloud_http import Patience, Refusal, Request, answer_of
 from studio.errors import AvatarError, EngineUnavailable, NoFaceError
+from studio.gpu.steps import step
 from studio.types import SAMPLE_RATE, EngineInfo
 
 SERVICE: Final = "avatar did_api"
@@ -110,10 +111,11 @@ class CloudActor:
             for _ in range(line.num_frames):
                 yield self._picture[None]
             return
-        if not self._source:
-            png = cv2.imencode(".png", np.ascontiguousarray(self._picture[..., ::-1]))[1]
-            self._source = self._upload("image", "portrait.png", "image/png", png.tobytes())
-        sound = self._upload("audio", "line.wav", "audio/wav", _wav(line.samples))
+        with step("sending to the service"):
+            if not self._source:
+                png = cv2.imencode(".png", np.ascontiguousarray(self._picture[..., ::-1]))[1]
+                self._source = self._upload("image", "portrait.png", "image/png", png.tobytes())
+            sound = self._upload("audio", "line.wav", "audio/wav", _wav(line.samples))
         talk = self._ask(
             "POST",
             "/talks",
@@ -126,7 +128,8 @@ class CloudActor:
             ).encode(),
             repeatable=False,
         )
-        film = self._collect(str(talk.get("id", "")), len(line.samples) / SAMPLE_RATE)
+        with step("waiting for the service"):
+            film = self._collect(str(talk.get("id", "")), len(line.samples) / SAMPLE_RATE)
         yield from resampled(film, line, self.size_px)
 
     def _upload(self, field: str, name: str, kind: str, data: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from studio.types.media import Blob, Check, Fallback
+from studio.types.media import Blob, Check, EngineInfo, Fallback
 from studio.types.usage import StageUse
 from studio.types.words import Script
 
@@ -45,7 +45,9 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """A finished, checked episode in its folder. `folder` is where this run put it."""
+    """A finished, checked episode in its folder. `folder` is where this run put it; `engines` made
+    it, and `fallbacks` are why others did not.
+    """
 
     title: str
     folder: str
@@ -56,6 +58,7 @@ class Episode:
     true_peak_dbtp: float
     checks: tuple[Check, ...]
     fallbacks: tuple[Fallback, ...]
+    engines: tuple[EngineInfo, ...] = ()
     uses: tuple[StageUse, ...] = ()
 
 

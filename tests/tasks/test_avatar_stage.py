@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from studio.errors import EngineUnavailable
 from studio.specs import AvatarSpec, MixSpec, PictureSpec, VoiceSpec
 from studio.types import Presenters, Rehearsal, SpeechTrack
 from tasks.avatar import MOST_SEATS, animate, open_presenter, presenter_fps
@@ -98,3 +99,39 @@ def test_without_an_avatar_nobody_is_shown(dialogue: Path, run: Run) -> None:
 )
 def test_a_presenter_moves_at_a_whole_part_of_the_rate(fps: int, expected: int) -> None:
     assert presenter_fps(fps) == expected
+
+
+def test_every_speaker_walks_the_list_from_the_engine_that_was_asked_for(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither torch nor weights are needed to be told that they are not there."""
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path / "home"))
+    path = tmp_path / "panel.txt"
+    looks = "ANN=sadtalker:nova, BEN=wav2lip:max, CAT=iris, DAN=still:theo"
+    names = ("ANN", "BEN", "CAT", "DAN")
+    lines = "".join(f"{name}: Hello, I am here.\n" for name in names)
+    path.write_text(f"Avatar: {looks}\n\n{lines}", encoding="utf-8")
+    heard, speech = _spoken(path, run)
+    listed = AvatarSpec(engine=("sadtalker", "wav2lip", "viseme", "still"))
+    made = animate.fn(heard, speech, listed, PictureSpec(), 7, run=run)
+    used = {clip.speaker: (clip.engine, clip.look.split("/")[0]) for clip in made.clips}
+    assert used == {
+        "ANN": ("viseme", "nova"),
+        "BEN": ("viseme", "max"),
+        "CAT": ("viseme", "iris"),
+        "DAN": ("still", "theo"),
+    }
+    assert {info.name for info in made.engines} == {"viseme", "still"}
+    # Ann and Cat take the same steps, told once; Ben's list begins with his own engine.
+    taken = [(step.wanted, step.used) for step in made.fallbacks]
+    assert sorted(taken) == sorted(
+        [
+            ("sadtalker", "wav2lip"),
+            ("wav2lip", "viseme"),
+            ("wav2lip", "sadtalker"),
+            ("sadtalker", "viseme"),
+        ]
+    )
+    assert all(step.stage == "avatar" and step.why for step in made.fallbacks)
+    with pytest.raises(EngineUnavailable):
+        animate.fn(heard, speech, listed, PictureSpec(), 7, run=replace(run, strict=True))

@@ -16,8 +16,9 @@ from studio.errors import MediaError, OutputError
 from studio.gpu.excerpt import trace_of_run
 from studio.gpu.expectations import parse_expectation
 from studio.gpu.meter import Meter
+from studio.gpu.steps import step
 from studio.specs import DeviceSpec
-from studio.types import Episode, StageUse
+from studio.types import EngineInfo, Episode, Fallback, StageUse
 from tasks.report import MISSED_EVENT, report_run, stage_rows
 from tasks.report_files import find_report, read_report
 from tasks.run import Run
@@ -27,6 +28,16 @@ from tests.tasks.fake_card import machine_with
 EXPECT = tuple(
     parse_expectation(text)
     for text in ("mix.wall_s < 0.001", "mix.wall_s < 60", "avatar.gpu_util_pct_mean >= 60")
+)
+
+
+VISEME = EngineInfo(
+    name="viseme",
+    code_licence="the project's own",
+    weights_licence="none",
+    commercial=True,
+    memory_gib=0.1,
+    rate=0,
 )
 
 
@@ -41,7 +52,10 @@ def _episode(folder: Path) -> Episode:
         loudness_lufs=-16.0,
         true_peak_dbtp=-1.0,
         checks=(),
-        fallbacks=(),
+        fallbacks=(
+            Fallback(stage="avatar", wanted="sadtalker", used="viseme", why="no [weights] | here"),
+        ),
+        engines=(VISEME,),
     )
 
 
@@ -49,7 +63,7 @@ async def _told(run: Run, name: str, folder: Path) -> Episode:
     with Meter() as meter:
         run = replace(run, meter=meter, name=name)
         for stage in ("speech", "mix"):
-            with meter.stage(stage, run=name):
+            with meter.stage(stage, run=name), step("rendering"):
                 time.sleep(0.01)
         with meter.stage("encode", run="another"):
             time.sleep(0.01)
@@ -116,6 +130,13 @@ def test_a_report_is_written_published_and_what_was_missed_is_an_event(
     assert "missed" in artifacts["verdict"]
     assert artifacts["timeline"].startswith("data:image/svg+xml;base64,")
     assert "training" in artifacts["leases"]
+    told_steps = json.loads(artifacts["steps"])
+    assert [(row["stage"], row["step"]) for row in told_steps] == [
+        ("talk: speech", "rendering"),
+        ("talk: mix", "rendering"),
+    ]
+    assert "- viseme" in artifacts["package"]
+    assert "| avatar | sadtalker | viseme | no \\[weights\\] \\| here |" in artifacts["package"]
 
     (event,) = asyncio.run(_events())
     assert event["resource"]["prefect.resource.id"] == "podcast-studio.episode.talk"
