@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from studio.gpu.cards import load_nvml, survey
+from studio.gpu.ledger import Ledger
+from studio.gpu.meter import Meter
+from studio.gpu.verdict import judge
 from tests.studio.gpu.fake_nvml import GIB, FakeCard, FakeNvml
 
 nvml = load_nvml()
@@ -46,6 +51,32 @@ def test_a_slice_stands_for_its_card_and_has_no_encoder() -> None:
     assert [card.uuid for card in survey(fake, {}).cards] == ["MIG-1", "GPU-bb"]
     (named,) = survey(fake, {"CUDA_VISIBLE_DEVICES": "MIG-2"}).cards
     assert (named.memory_gib, named.mig, named.nvenc_sessions) == (20.0, True, 0)
+
+
+def test_a_slice_named_by_its_uuid_is_lent_and_measured_without_utilisation(tmp_path: Path) -> None:
+    """As NVML answers for a slice: memory and processes, no utilisation, no power."""
+    refused = nvml.NVML_ERROR_NOT_SUPPORTED
+    silent = ("UtilizationRates", "EncoderUtilization", "PowerUsage", "ProcessUtilization")
+    part = FakeCard(
+        uuid="MIG-52f1b1a5-0f7c",
+        total=20 * GIB,
+        refuses={f"nvmlDeviceGet{name}": refused for name in silent},
+    )
+    fake = FakeNvml(FakeCard(uuid="GPU-aa", slices=[FakeCard(uuid="MIG-0"), part]))
+    cards = survey(fake, {"CUDA_VISIBLE_DEVICES": "MIG-52f1b1a5-0f7c"}).cards
+    ledger = Ledger(tmp_path, cards)
+    with (
+        Meter(cards, nvml=fake) as meter,
+        meter.stage("music") as running,
+        ledger.lend(stage="music", need_gib=19.0) as lease,
+    ):
+        running.holds(lease)
+        assert lease.card_index == 0
+    (used,) = running.use().cards
+    assert (used.gpu_s, used.energy_j, used.card_memory_peak_gib) == (None, None, 2.0)
+    (card,) = judge(meter.trace()).cards
+    assert card.finding == "inconclusive"
+    assert "never read" in card.sentence
 
 
 def test_a_card_without_an_encoder_has_no_sessions_to_lend() -> None:

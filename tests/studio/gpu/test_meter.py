@@ -103,7 +103,8 @@ def test_gpu_time_is_shared_by_process_then_by_lease_and_strangers_stand_apart()
     whole = sum(row.cards[0].gpu_s or 0.0 for row in rows.values())
     mine = rows["avatar"].cards[0].gpu_s
     assert mine is not None
-    assert mine == pytest.approx(0.3 * 0.8 * 0.75, rel=0.2)
+    # However long the sleep lasted on a busy machine: 80 % of it, 60 of 80 parts ours.
+    assert mine == pytest.approx(rows["avatar"].wall_s * 0.8 * 0.75, rel=0.05)
     assert rows[OTHERS].cards[0].gpu_s == pytest.approx(mine / 3, rel=0.1)
     assert whole == pytest.approx(0.8 * meter.trace().end_s, rel=0.01)
     assert rows["avatar"].cards[0].util_mean_pct == 80.0
@@ -140,7 +141,7 @@ def test_inside_a_container_figures_per_process_are_absent_not_zero(
     use = running.use().cards[0]
     assert use.memory_peak_gib is None
     assert use.card_memory_peak_gib == 2.0
-    assert use.gpu_s == pytest.approx(0.05, rel=0.5)
+    assert use.gpu_s == pytest.approx(0.5 * running.use().wall_s, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,8 @@ def test_a_card_lost_in_mid_run_reads_none_from_then_on_and_says_so() -> None:
     assert any("card 0" in note for note in trace.notes)
     gpu_s = running.use().cards[0].gpu_s
     assert gpu_s is not None
-    assert 0.0 < gpu_s < 0.12
+    # Half of the time until it was lost, which was 0.2 s or more before the end.
+    assert 0.0 < gpu_s <= 0.5 * (running.use().wall_s - 0.2) + 0.01
 
 
 def test_a_sensor_that_never_answered_is_none_in_the_rows() -> None:
