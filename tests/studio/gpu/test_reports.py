@@ -22,10 +22,17 @@ from studio.gpu.lease import Holding
 from studio.gpu.ledger import Ledger
 from studio.gpu.prometheus import exposition, metrics_endpoint
 from studio.gpu.report_html import report_html
-from studio.gpu.report_rows import holding_rows, use_rows, verdict_markdown
+from studio.gpu.report_rows import (
+    card_rows,
+    holding_rows,
+    host_rows,
+    use_rows,
+    verdict_markdown,
+)
 from studio.gpu.run_report import RunReport, report_from_dict, report_of, report_to_dict
 from studio.gpu.timeline_svg import svg_data_uri, timeline_svg
 from studio.gpu.trace import Trace
+from studio.gpu.usage import UNATTRIBUTED
 from studio.types import CardUse, StageUse
 from tests.studio.gpu.demo_run import batch_of, demo_run
 
@@ -128,6 +135,22 @@ def test_absent_figures_are_not_zero() -> None:
     assert [row["card"] for row in use_rows(USES)] == ["0", "1", "n/a"]
 
 
+def test_without_cards_there_are_no_columns_for_them_and_nothing_is_said_of_gpus() -> None:
+    uses = tuple(replace(use, cards=()) for use in USES)
+    assert card_rows(uses) == []
+    assert [list(row) for row in use_rows(uses)] == [list(row) for row in host_rows(uses)]
+    report = report_of("quiet", Trace(cpu_count=2, spans=demo_run().spans), uses)
+    assert "kernel was running" not in report_html(report)
+    assert "kernel was running" not in verdict_markdown(report)
+    assert "GPU s" not in report_html(report)
+
+
+def test_what_nobody_can_claim_has_no_wall_time_of_its_own() -> None:
+    nobodys = replace(USES[1], stage=UNATTRIBUTED)
+    assert [row["wall s"] for row in host_rows((USES[1], nobodys))] == ["7.0", ""]
+    assert [row["stage"] for row in card_rows(USES)] == ["avatar", "avatar"]
+
+
 def test_the_rows_learn_why_the_cards_were_idle() -> None:
     rows = {use.stage: use.idle_reason for use in demo_report().uses}
     assert rows["avatar"] == "an engine was being loaded"
@@ -146,7 +169,7 @@ def test_a_report_survives_json_and_refuses_other_files() -> None:
     assert report_from_dict(json.loads(json.dumps(report_to_dict(report)))) == report
     with pytest.raises(StoreError, match="schema"):
         report_from_dict({"schema": "other"})
-    with pytest.raises(StoreError, match="uses.0.stage"):
+    with pytest.raises(StoreError, match=r"uses\.0\.stage"):
         report_from_dict({**report_to_dict(report), "uses": [{"stage": 1}]})
 
 

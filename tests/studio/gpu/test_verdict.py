@@ -12,7 +12,7 @@ import pytest
 from studio.gpu.cards import survey
 from studio.gpu.meter import Meter
 from studio.gpu.schedule import Wish, critical_path, makespan_s
-from studio.gpu.trace import Phase, PhaseKind, Span, Trace
+from studio.gpu.trace import Phase, PhaseKind, Sample, Span, Trace
 from studio.gpu.verdict import judge
 from tests.studio.gpu.fake_nvml import FakeCard, FakeNvml
 from tests.studio.gpu.synthetic_runs import CARD, SIGNATURES, TRUTH, run_of, span
@@ -81,6 +81,18 @@ def test_without_gpm_a_busy_launcher_is_called_cpu_bound_not_launch_bound() -> N
 def test_without_a_card_the_headline_says_so() -> None:
     trace = Trace(cpu_count=2, spans=(span("speech", 0, 5),))
     assert "without a GPU" in judge(trace).headline
+
+
+@pytest.mark.parametrize(
+    ("cores", "stall_pct", "crowded"), [(0.2, 90.0, True), (0.2, 5.0, False), (1.9, 90.0, False)]
+)
+def test_without_a_card_the_headline_tells_who_had_the_cores(
+    cores: float, stall_pct: float, crowded: bool
+) -> None:
+    sample = Sample(start_s=0.0, end_s=5.0, cpu_cores=cores, cpu_stall_pct=stall_pct)
+    said = judge(Trace(cpu_count=2, spans=(span("speech", 0, 5),), samples=(sample,))).headline
+    assert f"it kept {cores:.1f} of 2 cores busy" in said
+    assert ("other programs had the cores" in said) is crowded
 
 
 def test_idle_time_is_all_accounted_for() -> None:
