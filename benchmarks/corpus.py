@@ -4,6 +4,7 @@ CPU time of the whole process (all threads) per sample, and ratios taken inside 
 rounds: wall-clock times on a busy machine mean little. Exit code 1 when a target is missed.
 
     OMP_NUM_THREADS=1 python benchmarks/corpus.py [--clips 1024] [--seconds 2] [--rounds 3]
+    OMP_NUM_THREADS=1 python benchmarks/corpus.py --recordings LJSpeech-1.1
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=1024)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each path in each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--recordings", type=Path, help="an LJSpeech folder in place of spoken sentences"
+    )
     parser.add_argument("--open-huge", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.open_huge:
@@ -63,7 +67,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="corpus-bench-") as name:
         folder = Path(name)
-        recordings = speak(folder / "lj", options.clips)
+        recordings = options.recordings or speak(folder / "lj", options.clips)
         rows, prepare_ms = _prepare(folder, recordings)
         rows += _read(folder, recordings, options, prepare_ms)
         rows += _padding()

@@ -12,11 +12,14 @@ pairs are judged by `models.training.verdict`. Around them lies what makes the c
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from models.training.verdict import HEADROOM_LIMIT, MIN_PAIRS, Verdict, judge
 from studio.training import Effort
@@ -96,6 +99,7 @@ def measure(
             [pair.loop_s for pair in blocks],
             [pair.held_s for pair in blocks],
             input_s=[pair.input_s for pair in blocks],
+            crowd_s=[pair.crowd_s for pair in blocks],
             limit=limit,
             confidence=1.0 - error,
             seed=seed,
@@ -116,13 +120,14 @@ def measure(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
     """Seconds per step of a pair of blocks, of A's fetching, of all that the input can have cost A
-    at most, and what the batches were like.
+    at most and of how much of that other programs may have caused, and what the batches were like.
     """
 
     loop_s: float
     held_s: float
     fetch_s: float
     input_s: float
+    crowd_s: float
     padding: float | None
     transfer_bytes: int | None
 
@@ -135,6 +140,7 @@ def _pair(loop: Loop, steps: int, lead: int) -> _Pair:
     held: list[Parts] = []
     fetching = queueing = 0.0
     result = None
+    crowd = _Crowd.now()
     begin, busy = time.perf_counter(), _others_cpu_s()
     for _ in range(steps):
         before, queued = time.perf_counter(), _queued_s()
@@ -145,6 +151,7 @@ def _pair(loop: Loop, steps: int, lead: int) -> _Pair:
         result = loop.step(held[-1])
     loop.wait(result)
     loop_s, loop_busy = time.perf_counter() - begin, _others_cpu_s() - busy
+    crowd_s = _Crowd.now().since(crowd)
     time.sleep(pause_s)
     begin, busy = time.perf_counter(), _others_cpu_s()
     for parts in held:
@@ -157,9 +164,43 @@ def _pair(loop: Loop, steps: int, lead: int) -> _Pair:
         fetch_s=fetching / steps,
         # Threads of the input: what the other threads did beyond what the same steps need of them.
         input_s=(fetching - queueing + max(0.0, loop_busy - held_busy)) / steps,
+        crowd_s=crowd_s / steps,
         padding=padding_of(held),
         transfer_bytes=transfer_of(held),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Crowd:
+    """Seconds so far that the process's other threads could have run and had no core, that the
+    process ran, and that all programs ran.
+    """
+
+    queued_s: float
+    own_s: float
+    all_s: float
+
+    @classmethod
+    def now(cls) -> _Crowd:
+        """What the kernel has counted; nobody queues where it does not tell."""
+        mine, queued_ns = threading.get_native_id(), 0
+        for task in Path("/proc/self/task").glob("*"):
+            try:
+                told = (task / "schedstat").read_text(encoding="ascii").split()
+            except OSError:  # the thread has ended, or the kernel does not tell
+                continue
+            queued_ns += int(told[1]) if task.name != str(mine) else 0
+        times = psutil.cpu_times()
+        names = ("user", "nice", "system", "irq", "softirq", "steal")
+        busy = sum(getattr(times, name, 0.0) for name in names)
+        return cls(queued_s=queued_ns / 1e9, own_s=time.process_time(), all_s=busy)
+
+    def since(self, begin: _Crowd) -> float:
+        """Seconds of queueing that other programs caused: their share of the cores' work."""
+        own, busy = self.own_s - begin.own_s, self.all_s - begin.all_s
+        others = max(0.0, busy - own)
+        queued = max(0.0, self.queued_s - begin.queued_s)
+        return queued * others / (others + own) if others else 0.0
 
 
 def _queued_s() -> float | None:

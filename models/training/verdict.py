@@ -11,7 +11,8 @@ waiting in `fetch` (not for a core of a crowded machine: the kernel tells the tw
 it competes for the cores, the CPU time that it takes. Both are read within one block, so this
 *ceiling* is steady where the ratio is noisy. It leaves out what input takes of caches and memory
 bandwidth; hence it only ever decides for compute-bound, and where the ratio says otherwise, nothing
-is decided.
+is decided. Other programs can make an input late that is quick by itself; waiting that they may
+have caused is no evidence that a loop is input-bound.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def judge(
     held_s: Sequence[float],
     *,
     input_s: Sequence[float] | None = None,
+    crowd_s: Sequence[float] | None = None,
     limit: float = HEADROOM_LIMIT,
     confidence: float = 0.95,
     seed: int = 0,
@@ -83,6 +85,7 @@ def judge(
         loop_s: seconds per step of each block A (fetch and step).
         held_s: seconds per step of each block B (step on held batches), same order.
         input_s: seconds per step that the input can have cost each block A at most; None: unknown.
+        crowd_s: how much of that other programs may have caused; None: nothing.
         limit: headroom from which a loop counts as input-bound.
         confidence: of the interval, 0 to 1.
         seed: of the resampling, so that the same times give the same verdict.
@@ -103,15 +106,18 @@ def judge(
         raise SettingError("diagnose", found, "limit >= 1, 0 < confidence < 1")
     loop, held = _paired(loop_s, held_s)
     headroom, low, high = interval(loop / held, confidence=confidence, seed=seed)
-    middle = ceiling = math.inf
+    ceiling = certain = math.inf
     if input_s is not None:
-        free = loop - np.asarray(input_s, np.float64)
-        if (free > 0.0).all():
-            middle, _, ceiling = interval(loop / free, confidence=confidence, seed=seed)
+        cost = np.asarray(input_s, np.float64)
+        own = np.maximum(0.0, cost - np.asarray(crowd_s or 0.0, np.float64))
+        if (cost < loop).all():
+            _, _, ceiling = interval(loop / (loop - cost), confidence=confidence, seed=seed)
+        if (own < loop).all():
+            certain, _, _ = interval(loop / (loop - own), confidence=confidence, seed=seed)
     bound: Bound = "inconclusive"
     if loop.size < MIN_PAIRS:
         pass  # whatever the interval says: it rests on too little
-    elif low > limit and middle > limit:
+    elif low > limit and certain > limit:
         bound = "input-bound"
     elif low <= limit and min(high, ceiling) < limit:
         bound = "compute-bound"

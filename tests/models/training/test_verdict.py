@@ -61,6 +61,16 @@ def test_evidence_that_contradicts_itself_decides_nothing() -> None:
     assert judge(loop, held, input_s=[time * 0.01 for time in loop]).bound == "inconclusive"
 
 
+def test_waiting_that_other_programs_may_have_caused_is_no_evidence() -> None:
+    loop, held = _pairs(1.5, 0.02, 8, 3)
+    waits = [time * 0.3 for time in loop]
+    assert judge(loop, held, input_s=waits).bound == "input-bound"
+    caused = [time * 0.25 for time in loop]
+    assert judge(loop, held, input_s=waits, crowd_s=caused).bound == "inconclusive"
+    little = [time * 0.05 for time in loop]
+    assert judge(loop, held, input_s=waits, crowd_s=little).bound == "input-bound"
+
+
 def test_too_few_pairs_decide_nothing_however_clear_they_are() -> None:
     few = judge([2.0] * 4, [1.0] * 4, input_s=[1.0] * 4)
     assert few.bound == "inconclusive"
