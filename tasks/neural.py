@@ -9,16 +9,17 @@ requests meet in its calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from studio.engines import EngineKey
 from studio.errors import EngineUnavailable
-from studio.gathering import Call, Gathering, Party
+from studio.gathering import Call, Gathering, OutOfMemoryError, Party
 from studio.gpu.device_setup import effective_device, on_card
-from studio.memory_ladder import Precision, Rung, rungs_below, step_down
+from studio.memory_ladder import Precision, Rung, is_out_of_memory, rungs_below, step_down
 from studio.specs import DeviceSpec
 from studio.types import Fallback
 from tasks.machine import Machine
@@ -155,9 +156,13 @@ def _attempt(
     device = wanted.model_copy(
         update={"device": rung.device, "dtype": rung.dtype, "offload": rung.offload}
     )
+    refused = machine.refused.setdefault(place, {})
 
     @contextmanager
     def opened(where: str) -> Iterator[_Seated[Engine]]:
+        if rung in refused:
+            # It ran out of memory for others while this stage was on its way here.
+            raise OutOfMemoryError(refused[rung])
         kind, _, number = where.partition(":")
         settled = device.model_copy(
             update={"device": kind, "card": int(number) if number else None}
@@ -182,10 +187,34 @@ def _attempt(
             running=run.running(),
         ) as seated,
         on_card(seated.device),
+        _Noted(refused, rung),
     ):
         if post.sharing is None or seated.gathering is None:
             return use(seated.engine)
         return use(post.sharing.view(seated.engine, seated.gathering, _party(run)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """Notes at once that a way to run has run out of memory: whoever comes while the engine is
+    being closed must not load it again.
+    """
+
+    refused: MutableMapping[Rung, str]
+    rung: Rung
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and is_out_of_memory(error):
+            words = str(error).partition("\n")[0].strip() or type(error).__name__
+            self.refused.setdefault(self.rung, words)
 
 
 def _gathering(post: Post[Engine], engine: Engine, rung: Rung) -> Gathering[Any, Any] | None:

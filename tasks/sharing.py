@@ -45,7 +45,9 @@ class _SharedVoice:
         return self.voice.info
 
     def cast(self, speakers: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:
-        # Casting may clone a recording: work for the engine, in its turn.
+        if not wanted:
+            return self.voice.cast(speakers, wanted)
+        # A voice that is asked for may be cloned from a recording: work for the engine, in turn.
         return self.gathering.apart(lambda: self.voice.cast(speakers, wanted), self.party)
 
     def say(self, lines: Sequence[LineSpec]) -> Iterator[Utterance]:

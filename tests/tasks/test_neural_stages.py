@@ -106,8 +106,8 @@ def test_speech_that_is_none_steps_down_with_its_cause(
     (step,) = track.fallbacks
     assert (step.wanted, step.used) == ("coqui_tts", "espeak_ng")
     assert "does not sound like its words" in step.why
+    strict = replace(run, strict=True, store=Store(tmp_path / "another"))
     with pytest.raises(SpeechError, match="failed 2 takes"):
-        strict = replace(run, strict=True, store=Store(tmp_path / "another"))
         speak.fn(heard, spec, MixSpec(), 7, run=strict)
 
 
