@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from models.training.verdict import HEADROOM_LIMIT, MIN_PAIRS, Verdict, judge
+from models.training.verdict import MIN_PAIRS, Verdict, judge
 from studio.training import Effort
 
 Parts = Sequence[dict[str, Any]]
@@ -70,15 +70,12 @@ class Measurement:
     transfer_bytes: int | None
 
 
-def measure(
-    loop: Loop, effort: Effort, *, limit: float = HEADROOM_LIMIT, seed: int = 0
-) -> Measurement:
+def measure(loop: Loop, effort: Effort, *, seed: int = 0) -> Measurement:
     """Measure a loop that is warm: all shapes traced, nothing compiled any more.
 
     Args:
         loop: the loop; its input must not end, it is read as long as the budget lasts.
         effort: how long it may take.
-        limit: headroom from which it counts as input-bound.
         seed: of the bootstrap.
 
     The verdict's confidence is 95 % over all looks together: they get a half, a quarter, an eighth,
@@ -100,7 +97,6 @@ def measure(
             [pair.held_s for pair in blocks],
             input_s=[pair.input_s for pair in blocks],
             crowd_s=[pair.crowd_s for pair in blocks],
-            limit=limit,
             confidence=1.0 - error,
             seed=seed,
         )

@@ -75,7 +75,6 @@ def judge(
     *,
     input_s: Sequence[float] | None = None,
     crowd_s: Sequence[float] | None = None,
-    limit: float = HEADROOM_LIMIT,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Verdict:
@@ -86,24 +85,23 @@ def judge(
         held_s: seconds per step of each block B (step on held batches), same order.
         input_s: seconds per step that the input can have cost each block A at most; None: unknown.
         crowd_s: how much of that other programs may have caused; None: nothing.
-        limit: headroom from which a loop counts as input-bound.
         confidence: of the interval, 0 to 1.
         seed: of the resampling, so that the same times give the same verdict.
 
     The estimate is the geometric mean of the ratios after trimming a fifth at either end (one
     block that the machine stole must not decide), its interval the percentile bootstrap over
     pairs (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13). Input-bound when
-    the whole interval lies above `limit` and the ceiling does not contradict it; compute-bound when
-    the interval or the ceiling lies below and the other does not contradict it; else, and with
-    fewer than `MIN_PAIRS` pairs always, inconclusive.
+    the whole interval lies above `HEADROOM_LIMIT` and so does what the input's own cost explains;
+    compute-bound when the interval or the ceiling lies below and the other does not contradict it;
+    else, and with fewer than `MIN_PAIRS` pairs always, inconclusive.
 
     Raises:
         SettingError: fewer than two pairs, lists of unequal length, a time that is not
             positive and finite, or a setting outside its range.
     """
-    if not (0.0 < confidence < 1.0 and limit >= 1.0):
-        found = f"limit {limit}, confidence {confidence}"
-        raise SettingError("diagnose", found, "limit >= 1, 0 < confidence < 1")
+    if not 0.0 < confidence < 1.0:
+        raise SettingError("diagnose", f"confidence {confidence}", "Between 0 and 1")
+    limit = HEADROOM_LIMIT
     loop, held = _paired(loop_s, held_s)
     headroom, low, high = interval(loop / held, confidence=confidence, seed=seed)
     ceiling = certain = math.inf
