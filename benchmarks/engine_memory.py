@@ -33,7 +33,7 @@ from studio.specs import DeviceSpec, MusicSpec, VoiceSpec
 from studio.types import SAMPLE_RATE
 
 GIB = 2**30
-TEXT = "Somewhere tonight, a graphics card that cost more than a car is doing nothing at all."
+TEXT = "Somewhere tonight, a graphics card is doing nothing at all."
 
 
 def build(name: str, dtype: str, folder: Path) -> None:

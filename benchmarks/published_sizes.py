@@ -135,7 +135,10 @@ def save_xtts(folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     marks = ["[STOP]", "[UNK]", "[SPACE]", "[START]", "[en]"]
-    letters = {token: at for at, token in enumerate([*marks, *"abcdefghijklmnopqrstuvwxyz.,!?'-"])}
+    written = [*marks, *"abcdefghijklmnopqrstuvwxyz.,!?'-"]
+    # The model counts the vocabulary when it is loaded.
+    written += [f"piece{number}" for number in range(XTTS_TEXT_TOKENS - len(written))]
+    letters = {token: at for at, token in enumerate(written)}
     tokenizer = Tokenizer(BPE(letters, [], unk_token=marks[1]))
     tokenizer.add_special_tokens(marks)
     tokenizer.save(str(folder / "vocab.json"))

@@ -290,6 +290,11 @@ def _facts(contents: Contents, brief: Brief) -> dict[str, Any]:
             }
             for speaker, line in voices.items()
         ],
+        "retakes": [
+            {"line": line.index, "takes": line.takes, "rejected": list(line.rejected)}
+            for line in contents.speech.lines
+            if line.takes > 1
+        ],
         "music": [
             {"cue": piece.cue, "prompt": piece.prompt, "engine": piece.engine}
             for piece in (contents.music.pieces if contents.music else ())

@@ -291,7 +291,8 @@ def _load(checkpoint: Checkpoint, where: str) -> Any:
             "Fetch the weights again; a checkpoint with code in it is never run",
         ) from error
     except (RuntimeError, ValueError, KeyError, TypeError, OSError, EOFError) as error:
-        reason = (str(error).splitlines() or [""])[0]
+        # PyTorch names the first tensor that does not fit in the second line.
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise EngineUnavailable(
             f"voice model {checkpoint.model}",
             f"does not load ({type(error).__name__}: {reason[:200]})",
