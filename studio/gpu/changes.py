@@ -8,10 +8,10 @@ to wait for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from studio.gpu.causes import Cause, IdleTime, phase_seconds
+from studio.gpu.causes import BUSY_CORES, CROWDED_PCT, Cause, IdleTime, phase_seconds
 from studio.gpu.schedule import Wish, critical_path, makespan_s
 from studio.gpu.trace import Span, Trace
 
@@ -21,10 +21,17 @@ _WORTH_S, _WORTH_SHARE = 0.2, 0.01
 ADVICE: dict[Cause, str] = {
     "cpu_bound": "spread the CPU work of {stage} over more threads, or prepare its data ahead",
     "launch_bound": "give {stage} larger batches, or compile its model: fewer, larger kernels",
-    "encoder_bound": "use a faster encoder preset for {stage}, or a second encoder session",
+    "encoder_bound": "use a faster encoder preset for {stage}, or a smaller picture",
     "io_bound": "put the files of {stage} on faster storage, or read and write ahead",
 }
 """For causes that sensors find; the others are known from the stages' own words."""
+
+_NO_CORE_FREE = "give {stage} more or faster cores: all of them were busy"
+_CORES_TAKEN = "keep other programs off the cores while {stage} runs"
+"""For CPU-bound stages that more threads would not help."""
+
+_MAY_USE_CARDS = frozenset({"speech", "music", "avatar", "encode", "training"})
+"""Stages that have engines, or encoders, for a card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +82,30 @@ def _candidates(
                     found[key][name] = max(found[key].get(name, 0.0), seconds)
                     evidence[key] = time.evidence
     for (cause, stage), shorter in found.items():
-        what = ADVICE[cause].format(stage=stage)
+        words = _cpu_advice(trace, shorter) if cause == "cpu_bound" else ADVICE[cause]
+        what = words.format(stage=stage)
         yield what, stage, evidence[cause, stage], Wish(shorter_s=shorter)
+
+
+def _cpu_advice(trace: Trace, names: Iterable[str]) -> str:
+    """What helps spans that the CPU held up: threads only where cores are free for them."""
+    wanted = set(names)
+    spans = [span for span in trace.spans if span.id in wanted]
+    cores_s = crowd_pct_s = watched_s = 0.0
+    for sample in trace.samples:
+        middle = (sample.start_s + sample.end_s) / 2.0
+        if any(span.start_s <= middle < span.end_s for span in spans):
+            watched_s += sample.seconds
+            cores_s += (sample.cpu_cores or 0.0) * sample.seconds
+            crowd_pct_s += (sample.cpu_stall_pct or 0.0) * sample.seconds
+    if cores_s >= BUSY_CORES * trace.cpu_count * watched_s:
+        return _NO_CORE_FREE
+    return _CORES_TAKEN if crowd_pct_s >= CROWDED_PCT * watched_s else ADVICE["cpu_bound"]
 
 
 def _said(stage: str, spans: Sequence[Span]) -> Iterator[tuple[str, str, str, Wish]]:
     """Changes for what a stage says of itself."""
-    loads = {span.id: phase_seconds(span, ("load",)) for span in spans}
-    if any(loads.values()):
-        why = f"{sum(loads.values()):.1f} s of loading in {_times(loads)}"
-        yield f"keep the engine of {stage} loaded between uses", stage, why, Wish(shorter_s=loads)
+    yield from _loads(stage, spans)
     inputs = {span.id: phase_seconds(span, ("input",)) for span in spans}
     if any(inputs.values()):
         why = f"{sum(inputs.values()):.1f} s of reading, decoding and waiting for it"
@@ -95,6 +116,22 @@ def _said(stage: str, spans: Sequence[Span]) -> Iterator[tuple[str, str, str, Wi
         why = f"{sum(waits.values()):.1f} s of waiting for a share of the card"
         wish = Wish(no_lease=frozenset(waits))
         yield f"make room for {stage}: more memory, or smaller needs", stage, why, wish
+
+
+def _loads(stage: str, spans: Sequence[Span]) -> Iterator[tuple[str, str, str, Wish]]:
+    """Loads that need not have been. The first of several had to be; that of a run by itself would
+    serve as many more.
+    """
+    loading = sorted(spans, key=lambda span: span.start_s)
+    loads = {span.id: phase_seconds(span, ("load",)) for span in loading}
+    loads = {name: seconds for name, seconds in loads.items() if seconds}
+    if len(loads) > 1:
+        spared = dict(list(loads.items())[1:])
+        why = f"{sum(spared.values()):.1f} s of loading it again, in {_times(spared)}"
+        yield f"keep the engine of {stage} loaded between uses", stage, why, Wish(shorter_s=spared)
+    elif loads and len({span.run for span in spans}) == 1:
+        why = f"{sum(loads.values()):.1f} s of loading, which a batch does once for all its runs"
+        yield f"load the engine of {stage} once for several runs", stage, why, Wish(shorter_s=loads)
 
 
 def _late(stage: str, spans: Sequence[Span]) -> Iterator[tuple[str, str, str, Wish]]:
@@ -116,9 +153,9 @@ def _unpriced(trace: Trace) -> Iterator[Change]:
     on_path = [span for span in critical_path(trace.spans) if not span.holds]
     total = max((span.end_s for span in trace.spans), default=0.0)
     for span in sorted(on_path, key=lambda span: -span.wall_s):
-        if span.wall_s >= 0.1 * total:
+        if span.stage in _MAY_USE_CARDS and span.wall_s >= 0.1 * total:
             yield Change(
-                what=f"run {span.stage} on the card, if its engine can",
+                what=f"let {span.stage} use the card, with an engine or encoder that can",
                 stage=span.stage,
                 saves_s=None,
                 why=f"{span.wall_s:.1f} s on the CPU and on the critical path",

@@ -45,8 +45,11 @@ def host_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
 
 
 def card_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
-    """One row per stage and card: what it took of the card; none where no card was watched."""
-    return [{"stage": _name(use), **_card_cells(use, card)} for use in uses for card in use.cards]
+    """One row per stage and card: what it took of the card; none where no card was watched. The
+    reasons of idleness are sentences, for which a terminal's table has no room.
+    """
+    rows = [{"stage": _name(use), **_card_cells(use, card)} for use in uses for card in use.cards]
+    return [{name: row[name] for name in row if name != "card idle because"} for row in rows]
 
 
 def step_rows(uses: Sequence[StageUse]) -> list[dict[str, str]]:
