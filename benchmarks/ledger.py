@@ -1,4 +1,6 @@
-"""How long a card lies idle while somebody waits: three episodes share 32 GiB.
+"""How long a card lies idle while somebody waits, and how long a hand-over takes.
+
+Three episodes share 32 GiB.
 
 Each episode is a process of its own; speech (8 GiB) and music (16 GiB) run side by side, then the
 avatar (24 GiB), then the encode (2 GiB and an encoder session). Work is simulated by sleeping: what
@@ -7,13 +9,17 @@ is measured is the ledger, not CUDA.
 A moment counts as idle when somebody waits whose request would fit into what is free, in order of
 arrival.
 
-    python benchmarks/ledger.py [--scale 1.0]
+Then one process holds the whole card while another waits: from the return, or from the `kill -9`,
+to the grant.
+
+    python benchmarks/ledger.py [--scale 1.0] [--rounds 3] [--hand-overs 12]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -88,23 +94,83 @@ def need(loan: dict[str, Any]) -> Share:
     return Share(round(gib * 1024), nvenc)
 
 
+def hold(root: str) -> None:
+    """Hold the whole card until told to return it; say when that was."""
+    lease = Ledger(Path(root), [CARD]).lend(stage="holder", need_gib=CARD.memory_gib)
+    print("held", flush=True)
+    sys.stdin.readline()
+    lease.give_back()
+    print(lease.returned_ns, flush=True)
+
+
+def hand_over_ms(root: str, *, kill: bool) -> float:
+    """From a return, or from the moment before a `kill -9`, to the next waiter's grant."""
+    command = [sys.executable, __file__, "--hold", root]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
+        if holder.stdin is None or holder.stdout is None:
+            raise SystemExit("the holder has no pipes")
+        holder.stdout.readline()
+        ledger = Ledger(Path(root), [CARD])
+        granted: list[int] = []
+
+        def wait() -> None:
+            with ledger.lend(stage="waiter", need_gib=CARD.memory_gib) as lease:
+                granted.append(lease.granted_ns)
+
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        while not ledger.somebody_waits():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        if kill:
+            ended_ns = time.monotonic_ns()
+            holder.kill()
+        else:
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            ended_ns = int(holder.stdout.readline())
+        waiter.join()
+    return (granted[0] - ended_ns) * 1e-6
+
+
 def main() -> None:
-    """Run three episodes at once and print the figures."""
+    """Print the figures of some rounds."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--scale", type=float, default=1.0, help="stretches every stage's work")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--hand-overs", type=int, default=12)
     parser.add_argument("--episode", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--hold", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.hold:
+        hold(options.hold)
+        return
     if options.episode:
         root, log = options.episode
         episode(root, log, options.scale)
         return
+    for _ in range(options.rounds):
+        three_episodes(options.scale)
+    for kill, words in ((False, "a return"), (True, "a kill -9")):
+        with tempfile.TemporaryDirectory() as folder:
+            times = [hand_over_ms(folder, kill=kill) for _ in range(options.hand_overs)]
+        if times:
+            print(
+                f"hand-over after {words}: median {statistics.median(times):.0f} ms, "
+                f"largest {max(times):.0f} of {len(times)}"
+            )
+
+
+def three_episodes(scale: float) -> None:
+    """Run three episodes at once and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         logs = [Path(folder) / f"episode-{number}.jsonl" for number in range(3)]
         command = [
             sys.executable,
             __file__,
             "--scale",
-            str(options.scale),
+            str(scale),
             "--episode",
             f"{folder}/ledger",
         ]
