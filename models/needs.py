@@ -29,22 +29,23 @@ CONTEXT_GIB = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Decoder:
-    """A MusicGen decoder: parameters, layers, width (Copet et al. 2023, appendix A)."""
+    """A MusicGen decoder: parameters, layers, width.
+
+    Parameters are counted in models built from the published configurations, with cross-attention
+    and four codebooks; the melody models have no cross-attention, stereo adds 1 %.
+    """
 
     parameters: float
     layers: int
     width: int
 
 
-_SMALL = _Decoder(0.42e9, 24, 1024)
-_MEDIUM = _Decoder(1.5e9, 48, 1536)
-_LARGE = _Decoder(3.3e9, 48, 2048)
 _DECODERS = {
-    "small": _SMALL,
-    "medium": _MEDIUM,
-    "large": _LARGE,
-    "melody": _MEDIUM,
-    "melody-large": _LARGE,
+    "small": _Decoder(0.42e9, 24, 1024),
+    "medium": _Decoder(1.84e9, 48, 1536),
+    "large": _Decoder(3.26e9, 48, 2048),
+    "melody": _Decoder(1.39e9, 48, 1536),
+    "melody-large": _Decoder(2.45e9, 48, 2048),
 }
 
 _TEXT_AND_CODEC_GIB = 0.17e9 * 4 / GIB

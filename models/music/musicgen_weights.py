@@ -14,12 +14,13 @@ WEIGHTS_LICENCE = "CC-BY-NC-4.0"
 """Of every published MusicGen checkpoint, by their model cards: no commercial use."""
 
 MEMORY_GIB = {
-    "small": 3.0, "medium": 8.5, "large": 15.0, "melody": 8.5, "melody-large": 15.0,
-    "stereo-small": 3.0, "stereo-medium": 8.5, "stereo-large": 15.0,
-    "stereo-melody": 8.5, "stereo-melody-large": 15.0,
+    "small": 2.8, "medium": 9.2, "large": 15.0, "melody": 7.7, "melody-large": 12.4,
+    "stereo-small": 2.9, "stereo-medium": 9.3, "stereo-large": 15.1,
+    "stereo-melody": 7.8, "stereo-melody-large": 12.5,
 }  # fmt: skip
-"""In full precision: 4 bytes for each of the 0.6, 2.0 or 3.4 thousand million weights of decoder,
-text encoder and codec, and room for the cache of a batch.
+"""In full precision, for one cue: 4 bytes for each of the 0.59 (small) to 3.42 (large) thousand
+million weights of decoder, text encoder and codec, counted in models built from the published
+configurations, and 0.5 to 2.5 GiB of keys and values for a window of 30 s with guidance.
 """
 
 
