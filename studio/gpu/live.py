@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import psutil
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from studio.gpu.cards import Survey
 from studio.gpu.lease import Holding
+from studio.gpu.processes import processes_visible
 from studio.gpu.report_rows import figure, holding_rows
 from studio.gpu.sensors import CardSensor
 from studio.gpu.trace import CardReading
@@ -22,6 +24,7 @@ _COLUMNS = (
     "SM active %",
     "encoder %",
     "memory GiB",
+    "others GiB",
     "power W",
     "clock MHz",
     "held down by",
@@ -45,19 +48,34 @@ def watch(
         sample_hz: pictures per second.
         sleep: waits between pictures.
     """
-    sensors = [CardSensor(nvml, card) for card in found.cards]
+    visible = processes_visible()
+    sensors = [CardSensor(nvml, card, processes_visible=visible) for card in found.cards]
     try:
         while True:
-            readings = [sensor.read((), slow=True)[0] for sensor in sensors]
-            yield Group(cards_table(found, readings), ledger_table(holdings()))
+            lent = holdings()
+            ours = _borrowers(lent)
+            readings = [sensor.read(ours, slow=True)[0] for sensor in sensors]
+            yield Group(cards_table(found, readings), ledger_table(lent))
             sleep(1.0 / sample_hz)
     finally:
         for sensor in sensors:
             sensor.close()
 
 
+def _borrowers(holdings: Sequence[Holding]) -> set[int]:
+    """The processes that hold what is lent, and theirs."""
+    found: set[int] = set()
+    for pid in {holding.pid for holding in holdings}:
+        try:
+            below = psutil.Process(pid).children(recursive=True)
+        except psutil.Error:
+            below = []
+        found |= {pid, *(child.pid for child in below)}
+    return found
+
+
 def cards_table(found: Survey, readings: Sequence[CardReading]) -> RenderableType:
-    """One line per card; without cards, the reason."""
+    """One line per card; without cards, the reason. Others are programs that borrowed nothing."""
     if not found.cards:
         return Text(f"No card: {found.why}.")
     table = Table(title="Cards (busy: a kernel was running)", title_justify="left")
@@ -65,6 +83,8 @@ def cards_table(found: Survey, readings: Sequence[CardReading]) -> RenderableTyp
         table.add_column(name, justify="left" if name in ("card", "held down by") else "right")
     for card, reading in zip(found.cards, readings, strict=True):
         used = None if reading.memory_used_mib is None else reading.memory_used_mib / 1024.0
+        mib = reading.memory_others_mib
+        others = None if mib is None else mib / 1024.0
         held = "n/a" if reading.throttle is None else ", ".join(reading.throttle) or "nothing"
         clock = None if reading.sm_clock_mhz is None else float(reading.sm_clock_mhz)
         table.add_row(
@@ -73,6 +93,7 @@ def cards_table(found: Survey, readings: Sequence[CardReading]) -> RenderableTyp
             figure(reading.sm_active_pct, 0),
             figure(reading.encoder_util_pct, 0),
             f"{figure(used)} of {card.memory_gib:.1f}",
+            figure(others),
             figure(reading.power_w, 0),
             figure(clock, 0),
             held,

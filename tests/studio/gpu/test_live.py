@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 
+import pytest
 from rich.console import Console, RenderableType
 
 from studio.gpu.cards import Survey, load_nvml, survey
 from studio.gpu.lease import Holding
 from studio.gpu.live import cards_table, ledger_table, watch
-from tests.studio.gpu.fake_nvml import FakeCard, FakeNvml
+from tests.studio.gpu.fake_nvml import GIB, FakeCard, FakeNvml
 
 
 def printed(picture: RenderableType) -> str:
@@ -36,6 +40,28 @@ def test_the_watch_follows_the_card_and_the_ledger() -> None:
     assert "waiting" in second
     assert "n/a" in second
     pictures.close()  # type: ignore[attr-defined]
+
+
+def test_memory_of_programs_that_borrowed_nothing_stands_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("studio.gpu.live.processes_visible", lambda: True)
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+    try:
+        mine, strangers = os.getpid(), 1
+        shares = [(mine, 5 * GIB), (child.pid, 2 * GIB), (strangers, 3 * GIB)]
+        fake = FakeNvml(FakeCard(used=11 * GIB, processes=[(pid, size) for pid, size in shares]))
+        held = [
+            Holding(stage="music", pid=mine, card=0, card_uuid="u", gib=8.0, nvenc=0, seconds=3.0)
+        ]
+        (picture,) = itertools.islice(watch(fake, survey(fake, {}), lambda: held), 1)
+    finally:
+        child.kill()
+        child.wait()
+    text = printed(picture)
+    assert "others GiB" in text
+    assert "11.0 of 24.0" in text
+    assert " 3.0 " in text
 
 
 def test_without_a_card_the_reason_is_shown() -> None:
