@@ -1,8 +1,9 @@
 """A stage as a Prefect task: its key, its record, its tags.
 
-The key of a stage is the hash of its inputs and of the code that makes its output; the run it
-belongs to, the card and the folder it ran in are no part of it. Prefect keeps the result as JSON
-under the store's root. A result whose media is gone is not a result: reading it raises, and Prefect
+The key of a stage is the hash of its inputs, of what its run forbids (`strict`, `commercial`) and
+of the code that makes its output; the run it belongs to, the card and the folder it ran in are no
+part of it. Prefect keeps the result as JSON under the store's root. A result whose media is gone is
+not a result: reading it raises, and Prefect
 runs the stage again. What Prefect on this machine does not know, another run or another machine may
 be making at this moment, or have made: the store is asked, and one of them makes it.
 """
@@ -78,6 +79,10 @@ def stage(
 
     def key(_: object, parameters: dict[str, Any]) -> str:
         values = {name: value for name, value in parameters.items() if name != "run"}
+        run = parameters.get("run")
+        if isinstance(run, Run) and (run.strict or run.commercial):
+            # What a run forbids is no answer to it: neither steps down nor non-commercial weights.
+            values["run"] = run.strict, run.commercial
         return fingerprint(name, code_version(*made_by), values)
 
     def wrap(work: Callable[P, R]) -> Task[P, R]:
