@@ -28,6 +28,9 @@ POLL_S: Final = 2.0
 LOST_S: Final = 100.0
 """A run that is at work says so every 30 s; after three silent beats its machine is dead."""
 
+STARTING_S: Final = 300.0
+"""A run that a worker has taken gives its first sign when its process has imported everything."""
+
 LOOK_S: Final = 10.0
 """How often the signs of life are read."""
 
@@ -179,8 +182,11 @@ class Fleet:
                 if event.id != job.sign:
                     job.sign, job.signed_at = event.id, time.monotonic()
         for job in jobs:
-            if job.run is not None and time.monotonic() - job.signed_at > LOST_S:
-                state: Any = Crashed(message=f"no sign of life for {LOST_S:.0f} s")
+            if job.run is None:
+                continue
+            limit_s = LOST_S if job.run.state_type == StateType.RUNNING else STARTING_S
+            if time.monotonic() - job.signed_at > limit_s:
+                state: Any = Crashed(message=f"no sign of life for {limit_s:.0f} s")
                 await self._client.set_flow_run_state(job.run.id, state, force=True)
 
 
