@@ -58,6 +58,13 @@ class Paste:
         self.under = under * (1 - self.mask) + 0.5  # the half rounds where the cast below truncates
         self.weight = self.mask * 255
 
+    @property
+    def bytes_per_frame(self) -> int:
+        """What a frame takes at most: the picture twice, as one batch waits while the next is
+        made, and three float32 copies of the rectangle.
+        """
+        return 2 * self.portrait.numel() + 3 * 4 * 3 * self.size[0] * self.size[1]
+
     def __call__(self, faces: Tensor) -> Tensor:
         """Faces (n, 3, s, s) in [0, 1] -> frames (n, height, width, 3), uint8."""
         resized = F.interpolate(

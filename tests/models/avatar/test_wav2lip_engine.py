@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,18 @@ def test_placements_that_cannot_be_are_refused() -> None:
 def test_batches_fit_the_memory() -> None:
     assert CPU.batch(16, 1 << 20) == 16
     assert CPU.batch(16, 1 << 60) == 1
+
+
+def test_large_pictures_come_in_smaller_batches(
+    folded: Wav2Lip, portrait: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = SimpleNamespace(available=100 << 20)  # of which a batch may take half
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    sound = line(chirp(0.1), 2)
+    small = [len(chunk) for chunk in LipSync(folded, portrait, FACE, CPU).film(sound)]
+    wide = np.tile(portrait, (10, 10, 1))  # 2 x 15.6 MB a frame
+    large = [len(chunk) for chunk in LipSync(folded, wide, FACE, CPU).film(sound)]
+    assert (small, large) == ([2], [1, 1])
 
 
 def test_batches_arrive_in_order_and_one_at_a_time() -> None:
