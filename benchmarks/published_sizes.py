@@ -176,7 +176,8 @@ def fill(network: nn.Module) -> None:
     """Random weights as an untrained network has them, without its slow initialisation."""
     torch.manual_seed(7)
     for name, parameter in network.named_parameters():
-        if "norm" in name and name.endswith("weight"):
+        # The lengths of weight-normed filters, and the scales of norms.
+        if name.endswith("original0") or ("norm" in name and name.endswith("weight")):
             parameter.fill_(1.0)
         elif name.endswith("bias"):
             parameter.zero_()

@@ -73,10 +73,10 @@ class CoquiModel:
         return names or ["en-us"]
 
     def _language(self, line: LineSpec) -> str | None:
-        """The model's own code for a line's language; None for a model with one language."""
+        """The model's own code for a line's language; None for a model that is not told."""
         known = self.languages()
         if len(known) == 1:
-            return None
+            return known[0] if self.kind == "xtts" else None
         tag = line.language.replace("_", "-").casefold()
         primary = tag.split("-")[0]
         for code in (tag, primary, {"zh": "zh-cn", "pt": "pt-br"}.get(primary, "")):

@@ -230,6 +230,13 @@ def test_xtts_speaks_clones_and_keeps_its_licence(tmp_path: Path) -> None:
         assert np.isfinite(spoken.samples).all()
 
 
+def test_an_xtts_tuned_to_one_language_speaks_it(tmp_path: Path) -> None:
+    folder = make_xtts(tmp_path / "xtts", languages=("en",))
+    with open_voice("coqui_tts", VoiceSpec(weights_dir=str(folder)), CPU) as voice:
+        (spoken,) = voice.say([LineSpec(text="Good day to you.", voice="Bo Example")])
+        assert len(spoken.samples) > 0
+
+
 def test_compiled_speech_is_the_same_speech(vits: Path) -> None:
     line = LineSpec(text="Good day to you.", voice="p225")
     spec = VoiceSpec(weights_dir=str(vits))

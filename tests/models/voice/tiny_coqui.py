@@ -64,7 +64,7 @@ def make_vits(
     return folder
 
 
-def make_xtts(folder: Path) -> Path:
+def make_xtts(folder: Path, *, languages: tuple[str, ...] = ("en", "de")) -> Path:
     """An XTTS with a small GPT and decoder and two stock speakers, in `folder`."""
     load_library()
     from tokenizers import Tokenizer
@@ -99,7 +99,7 @@ def make_xtts(folder: Path) -> Path:
     config = XttsConfig(
         model_args=args,
         audio=XttsAudioConfig(),
-        languages=["en", "de"],
+        languages=list(languages),
         max_ref_len=6,
         gpt_cond_len=3,
         gpt_cond_chunk_len=3,
