@@ -224,8 +224,8 @@ def figure_rows(figures: BatchFigures) -> list[dict[str, str]]:
 
 
 def _together(row: EngineCalls) -> str:
-    said = f"{row.shared_requests} of {row.requests}, in {row.calls} calls"
-    return f"{said}, {row.repeated} made once for several" if row.repeated else said
+    once = f", made once for several: {row.repeated}" if row.repeated else ""
+    return f"{row.shared_requests} of {row.requests} (calls: {row.calls}{once})"
 
 
 def write_report(

@@ -10,10 +10,16 @@ from typing import Any
 import pytest
 
 from flows.batch import make_batch
+from flows.episode import FLOOR, make_episode
 from flows.publish import publish_site
 from studio.errors import BatchError, ScriptError
+from studio.gathering import Call
+from studio.gpu.meter import Meter
+from studio.gpu.run_report import report_of
+from studio.specs import MusicSpec, VoiceSpec
 from studio.types import BatchResult
-from tasks.batch import figures_of, read_report
+from tasks.batch import figure_rows, figures_of, read_report, write_report
+from tasks.batch_plan import MOST_AHEAD, look_ahead
 from tests.tasks.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -121,6 +127,81 @@ def test_word_of_a_failed_run_reaches_the_webhook_once(
     ((_, body),) = receiver.heard
     assert body["event"] == "podcast-studio.nightly-batch.failed"
     assert "no such folder" in body["message"]
+
+
+class Counted(asyncio.Semaphore):
+    """A floor that remembers how crowded it was."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__(places)
+        self.inside, self.most, self.entered = 0, 0, 0
+
+    async def __aenter__(self) -> None:
+        await super().__aenter__()
+        self.inside += 1
+        self.entered += 1
+        self.most = max(self.most, self.inside)
+
+    async def __aexit__(self, *error: object) -> None:
+        self.inside -= 1
+        self.release()
+
+
+def test_episodes_ahead_wait_for_the_floor_with_their_speech_done(
+    prefect_server: None, place: Path
+) -> None:
+    async def both() -> Counted:
+        floor = Counted(1)
+        FLOOR.set(floor)
+        scripts = [place / "scripts" / name for name in ("talk.txt", "talk.md")]
+        await asyncio.gather(
+            *(
+                make_episode(
+                    str(path), "draft", str(place / "floor"), OPTIONS, name=path.suffix[1:]
+                )
+                for path in scripts
+            )
+        )
+        return floor
+
+    floor = asyncio.run(both())
+    assert (floor.entered, floor.most, floor.inside) == (2, 1, 0)
+
+
+def test_so_many_are_ahead_as_a_neural_engine_takes_at_once() -> None:
+    assert look_ahead(VoiceSpec(), MusicSpec()) == 1
+    neural = MusicSpec(engine=("musicgen_hf", "arranger"), batch=4)
+    assert look_ahead(VoiceSpec(), neural) == 4
+    assert look_ahead(VoiceSpec(), neural.model_copy(update={"enabled": False})) == 1
+    assert look_ahead(VoiceSpec(engine=("coqui_tts",), batch=6), neural) == 6
+    assert look_ahead(VoiceSpec(), neural.model_copy(update={"batch": 64})) == MOST_AHEAD
+
+
+def test_what_engines_were_asked_together_is_counted_and_kept(tmp_path: Path) -> None:
+    def call(engine: str, parties: str, num_requests: int, num_made: int) -> Call:
+        return Call(
+            engine=engine,
+            num_requests=num_requests,
+            num_made=num_made,
+            parties=tuple(parties),
+            wall_s=0.5,
+        )
+
+    calls = [call("voice", "a", 8, 8), call("music", "abc", 5, 3), call("voice", "ab", 6, 6)]
+    made = [BatchResult(script="a", made=("speech",), duration_s=60.0)]
+    figures = figures_of(
+        made, (), wall_s=10.0, cores=2, jobs=1, cost_per_hour=None, calls=[*calls, calls[0]]
+    )
+    voice, music = figures.engines
+    assert (voice.requests, voice.calls, voice.largest, voice.call_s) == (22, 3, 8, 1.5)
+    assert (voice.shared_calls, voice.shared_requests, voice.repeated) == (1, 6, 0)
+    assert (music.requests, music.shared_requests, music.repeated) == (5, 5, 2)
+    rows = {row["figure"]: row["value"] for row in figure_rows(figures)}
+    assert rows["voice: asked together"] == "6 of 22 (calls: 3)"
+    assert rows["music: asked together"] == "5 of 5 (calls: 1, made once for several: 2)"
+    report = report_of("Batch", Meter().trace(), ())
+    write_report(tmp_path, made, figures, report)
+    assert read_report(tmp_path)[1] == figures
 
 
 def test_nothing_made_costs_nothing_per_minute() -> None:
