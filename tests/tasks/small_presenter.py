@@ -28,12 +28,12 @@ def save_wav2lip(folder: Path) -> Path:
 def save_portrait(folder: Path, size_px: int) -> None:
     """`me.png`: a drawn host as a photograph, and 68 marks where its face is (a template)."""
     Image.fromarray(host_picture("nova", size_px, 7)).save(folder / "me.png")
-    points = _marks() * size_px
+    points = face_marks() * size_px
     sidecar = json.dumps({"points": points.tolist()})
     (folder / "me.landmarks.json").write_text(sidecar, encoding="utf-8")
 
 
-def _marks() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def face_marks() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Sixty-eight points in iBUG's order, jaw to lips, in shares of the picture."""
 
     def arc(n: int, x: tuple[float, float], y: float, depth: float) -> list[tuple[float, float]]:
