@@ -51,14 +51,9 @@ async def make_batch(
     inputs have changed. Without `only_changed` everything is made anew. `cost_per_hour` is the
     price of this machine. Raises `BatchError` at the end, naming what failed and why.
     """
-    shared = BatchItem(
-        script="",
-        profile=profile,
-        options=options or {},
-        lexicon=lexicon,
-        music_file=music_file,
-        avatar_image=avatar_image,
-    )
+    files: dict[str, Any] = {"lexicon": lexicon, "music_file": music_file}
+    files["avatar_image"] = avatar_image
+    shared = BatchItem(script="", profile=profile, options=options or {}, **files)
     items = await asyncio.to_thread(plan_batch, folder, shared, limit)
     told = settle(load_profile(profile), Header(), options or {})
     more = look_ahead(told.voice, told.music) if ahead is None else ahead

@@ -16,6 +16,7 @@ from studio.audio import write_flac
 from studio.errors import EngineUnavailable, SettingError, SpeechError
 from studio.keys import code_version, fingerprint
 from studio.specs import DeviceSpec, MixSpec, VoiceEngineName, VoiceSpec
+from studio.store import Store
 from studio.timeline import lay_out
 from studio.types import (
     SAMPLE_RATE,
@@ -157,27 +158,34 @@ def _speak(
                 speakers[segment.speaker].hear(known.traits)
     run.report("speech", len(done), total)
     for place, take in _takes(engine, segments, specs, todo, voice, speakers):
-        segment, spec = segments[place], specs[place]
-        polished = polish(take.utterance, voice)
-        with run.store.draft(".flac") as draft:
-            write_flac(draft.path, polished.samples)
-        line = SpokenLine(
-            index=segment.index,
-            speaker=segment.speaker,
-            text=segment.text,
-            engine=engine.info.name,
-            voice=spec.voice,
-            audio=draft.taken(),
-            num_samples=len(polished.samples),
-            words=polished.words,
-            phonemes=polished.phonemes,
-            takes=take.takes,
-            rejected=take.rejected,
-            traits=take.traits,
-        )
+        segment = segments[place]
+        line = _line(take, segment, specs[place].voice, engine.info.name, voice, run.store)
         done[segment.index] = run.store.remember(keys[place], line)
         run.report("speech", len(done), total)
     return done
+
+
+def _line(
+    take: Take, segment: Segment, name: str, engine: str, voice: VoiceSpec, store: Store
+) -> SpokenLine:
+    """A take as the episode has it: polished, in a file of the store."""
+    polished = polish(take.utterance, voice)
+    with store.draft(".flac") as draft:
+        write_flac(draft.path, polished.samples)
+    return SpokenLine(
+        index=segment.index,
+        speaker=segment.speaker,
+        text=segment.text,
+        engine=engine,
+        voice=name,
+        audio=draft.taken(),
+        num_samples=len(polished.samples),
+        words=polished.words,
+        phonemes=polished.phonemes,
+        takes=take.takes,
+        rejected=take.rejected,
+        traits=take.traits,
+    )
 
 
 def _takes(
