@@ -25,6 +25,7 @@ from studio.errors import EngineUnavailable
 from studio.gpu.lease import Lease
 from studio.gpu.ledger import Ledger
 from studio.gpu.running import Running
+from studio.gpu.trace import PhaseKind
 from studio.memory_ladder import free_cached_memory, is_out_of_memory
 
 Engine = TypeVar("Engine")
@@ -193,7 +194,9 @@ class EnginePool:
                             "it is in use, and this thread uses another engine already",
                             "Close one engine before asking for the next, or allow more copies.",
                         )
-                    with nullcontext() if running is None else running.phase("lease"):
+                    # All users of a shared engine wait for nothing but its loading.
+                    kind: PhaseKind = "load" if shared else "lease"
+                    with nullcontext() if running is None else running.phase(kind):
                         self._turn.wait()
                     continue
                 break

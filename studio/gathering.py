@@ -61,7 +61,7 @@ class Party:
         name: the episode.
         check: called now and then while waiting; raises when the party is to stop.
         note: told of every call that this party's thread made, for whomever.
-        running: the metered stage: it learns of waiting, and of work that others did for it.
+        running: the metered stage, to which work is booked that others did for it.
     """
 
     name: str = ""
@@ -76,7 +76,6 @@ class _Request:
     party: Party
     work: Callable[[Sequence[Any]], Iterable[Any]]
     alone: bool = False
-    in_call: bool = False
     pending: deque[int] = field(default_factory=deque)
     answers: dict[int, Any] = field(default_factory=dict)
 
@@ -155,16 +154,12 @@ class Gathering(Generic[Item, Answer]):
             first = not self._led and self._line[0] is request
             return place not in request.answers and not self._spent and not first
 
-        running = request.party.running
         with self._turn:
             self._line.append(request)
             try:
                 while waits():
-                    working = request.in_call
-                    with nullcontext() if working or running is None else running.phase("lease"):
-                        while waits() and request.in_call is working:
-                            self._turn.wait(_LOOK_S)
-                            request.party.check()
+                    self._turn.wait(_LOOK_S)
+                    request.party.check()
                 if place in request.answers:
                     return False
                 if self._spent:
@@ -179,17 +174,12 @@ class Gathering(Generic[Item, Answer]):
     def _give_way(self) -> None:
         with self._turn:
             self._led = False
-            for request in self._requests:
-                request.in_call = False
             self._turn.notify_all()
 
     def _call(self, leader: _Request) -> None:
         """Make one call for the leader, and for all who fit in with it."""
         with self._turn:
             made, dealt = self._deal(leader)
-            for request in dealt:
-                request.in_call = True
-            self._turn.notify_all()
         began = time.monotonic()
         answers: dict[Any, Any] = {}
         with _Trial(self._failed, dealt), _worked_for(leader.party.running, dealt):
