@@ -194,7 +194,7 @@ def test_the_real_loop_is_diagnosed_with_its_counters(
     assert any("Map" in stage.name for stage in found.stages)
     assert found.reading.prefetch == 1, "the reading settings did not reach the reader"
     assert counters["shapes_of_the_store"] == 2
-    assert 0 < counters["clips_measured"] <= counters["clips"] == 13
+    assert 0 < counters["clips_measured"] <= counters["clips"] < 16
     assert not list(tmp_path.iterdir()), "a diagnosis keeps nothing of what it trained"
     told: dict[str, Any] = json.loads(json.dumps(counters))
     assert told == counters
