@@ -12,6 +12,7 @@ from studio.slugs import slug
 from studio.types import Episode, Rehearsal
 from tasks.batch_plan import BatchItem
 from tasks.delivery import is_intact
+from tasks.reach import within_reach
 from tasks.run import Run
 from tasks.script import Order, rehearse, without_music
 
@@ -21,7 +22,8 @@ def episode_key(heard: Rehearsal, told: Profile, name: str) -> str:
     its package's name.
     """
     code = code_version("tasks", "models", "studio", "profiles", "flows")
-    return fingerprint("episode", code, heard, told, name)
+    here = within_reach((told.voice, told.music, told.avatar))
+    return fingerprint("episode", code, heard, told, name, here)
 
 
 def order_of(item: BatchItem, wanted: Profile) -> Order:

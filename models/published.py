@@ -235,6 +235,15 @@ def fetch(item: Published, report: Report) -> Path:
         raise EngineUnavailable(
             f"weights {item.name}", "HF_HUB_OFFLINE is set", "Unset it to fetch from the network"
         )
+    place = _brought(item, report)
+    # Libraries keep weights where they like; that they are here is known by this note.
+    notes = studio_home(os.environ) / "weights" / "fetched"
+    notes.mkdir(parents=True, exist_ok=True)
+    (notes / f"{item.name.replace('/', '--')}.txt").write_text(f"{place}\n", encoding="utf-8")
+    return place
+
+
+def _brought(item: Published, report: Report) -> Path:
     match item.family:
         case "voice":
             from models.voice.coqui_weights import fetch_weights

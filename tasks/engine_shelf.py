@@ -33,9 +33,7 @@ from studio.specs import (
     VoiceSpec,
 )
 from studio.types import EngineInfo
-
-PACKAGES = {"coqui_tts": ("torch", "torchaudio", "TTS"), "musicgen_hf": ("torch", "transformers")}
-"""What an engine imports; presenters need torch alone."""
+from tasks.reach import PACKAGES
 
 EXTRAS = {"coqui_tts": "coqui", "musicgen_hf": "musicgen"}
 """The extra that installs an engine's packages; presenters' is `avatar`."""

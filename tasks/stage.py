@@ -1,11 +1,11 @@
 """A stage as a Prefect task: its key, its record, its tags.
 
-The key of a stage is the hash of its inputs, of what its run forbids (`strict`, `commercial`) and
-of the code that makes its output; the run it belongs to, the card and the folder it ran in are no
-part of it. Prefect keeps the result as JSON under the store's root. A result whose media is gone is
-not a result: reading it raises, and Prefect
-runs the stage again. What Prefect on this machine does not know, another run or another machine may
-be making at this moment, or have made: the store is asked, and one of them makes it.
+The key of a stage is the hash of its inputs, of the code that makes its output, of what its run
+forbids (`strict`, `commercial`) and of what decides among the profile's alternatives (`tasks.reach`);
+the run it belongs to, the card and the folder it ran in are no part of it. Prefect keeps the result
+as JSON under the store's root. A result whose media is gone is not a result: reading it raises, and
+Prefect runs the stage again. What Prefect on this machine does not know, another run or another
+machine may be making at this moment, or have made: the store is asked, and one of them makes it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from studio import types
 from studio.errors import StoreError
 from studio.keys import code_version, fingerprint
 from studio.store import blobs_in, open_store
+from tasks.reach import within_reach
 from tasks.run import RUNNING, Run
 from tasks.tag_limits import tags_for
 
@@ -83,6 +84,8 @@ def stage(
         if isinstance(run, Run) and (run.strict or run.commercial):
             # What a run forbids is no answer to it: neither steps down nor non-commercial weights.
             values["run"] = run.strict, run.commercial
+        if here := within_reach(values.values()):
+            values["within reach"] = here
         return fingerprint(name, code_version(*made_by), values)
 
     def wrap(work: Callable[P, R]) -> Task[P, R]:
