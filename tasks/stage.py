@@ -1,7 +1,7 @@
 """A stage as a Prefect task: its key, its record, its tags.
 
 The key of a stage is the hash of its inputs, of the code that makes its output, of what its run
-forbids (`strict`, `commercial`) and of what decides among the profile's alternatives (`tasks.reach`);
+forbids (`strict`, `commercial`) and of what decides among alternatives (`tasks.reach`);
 the run it belongs to, the card and the folder it ran in are no part of it. Prefect keeps the result
 as JSON under the store's root. A result whose media is gone is not a result: reading it raises, and
 Prefect runs the stage again. What Prefect on this machine does not know, another run or another
