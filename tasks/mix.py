@@ -49,6 +49,11 @@ at 192 kb/s. What they add is measured after encoding.
 RETRY_LU = 0.15
 """A master further than this from its target is made again with the difference added."""
 
+MASTERS = 5
+"""How often at most. One is the rule; a programme of a few seconds whose peaks the limiter takes
+gains about half of what is added each time: from 1 LU five come within 0.1.
+"""
+
 RETRY_LIMIT_LU = 3.0
 """A difference beyond this is no rounding of the plan: the programme is silent or all peaks."""
 
@@ -74,10 +79,13 @@ def mix_episode(
     with ExitStack() as stack:
         desk = set_desk(speech, music, placements, spec, store, stack)
         drafts = [stack.enter_context(store.draft(".flac")) for _ in range(3)]
-        loudness, peak = _master(desk, spec, drafts, correction_db=0.0)
-        missing = spec.loudness_lufs - loudness.integrated_lufs
-        if RETRY_LU < abs(missing) < RETRY_LIMIT_LU:
-            loudness, peak = _master(desk, spec, drafts, correction_db=missing)
+        correction_db = 0.0
+        for _ in range(MASTERS):
+            loudness, peak = _master(desk, spec, drafts, correction_db=correction_db)
+            missing = spec.loudness_lufs - loudness.integrated_lufs
+            if not RETRY_LU < abs(missing) < RETRY_LIMIT_LU:
+                break
+            correction_db += missing
     mix, speech_stem, music_stem = (draft.taken() for draft in drafts)
     return Mix(
         audio=mix,
