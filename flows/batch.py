@@ -115,7 +115,7 @@ async def _made(item: BatchItem, out_dir: str, *, only_changed: bool) -> BatchRe
         return BatchResult(script=item.script, name=item.name, why="stopped")
     if standing is not None:
         return _done(item, standing, (), began)
-    state = await make_episode(
+    made = make_episode(
         script=item.script,
         profile=item.profile,
         out_dir=out_dir,
@@ -125,10 +125,10 @@ async def _made(item: BatchItem, out_dir: str, *, only_changed: bool) -> BatchRe
         avatar_image=item.avatar_image,
         name=item.name,
         anew=not only_changed,
-        return_state=True,
     )
-    # A fault of the studio itself in one episode must not take the others with it either.
-    answer: object = await state.aresult(raise_on_failure=False)
+    # A fault of the studio itself in one episode must not take the others with it either. Asked for
+    # its state, a run that a crowded server was told of twice would come back without its result.
+    (answer,) = await asyncio.gather(made, return_exceptions=True)
     if isinstance(answer, Episode):
         stages = tuple(dict.fromkeys(use.stage for use in answer.uses if use.run))
         return _done(item, answer, stages, began)

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flows.pools import pools
 from flows.server import server_environment
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,8 @@ def server(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     where = ["--host", "127.0.0.1", "--port", str(port), "--no-ui"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", *where],
+        [sys.executable, "-m", "flows.one_writer", "prefect", "server", "start", *where],
+        cwd=ROOT,
         env=environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -64,16 +66,18 @@ def test_deploy_all_registers_every_deployment_and_the_nightly_runs_are_schedule
     server: tuple[str, dict[str, str]],
 ) -> None:
     url, environ = server
-    commands = [["work-pool", "create", pool, "--type", "process"] for pool in ("cpu", "h200")]
-    for command in (*commands, ["deploy", "--all"]):
-        subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *command],
-            cwd=ROOT,
-            env=environ,
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-        )
+    for pool in pools():
+        httpx.post(f"{url}/work_pools/", json={"name": pool, "type": "process"}).raise_for_status()
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=ROOT,
+        env=environ,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     found = httpx.post(f"{url}/deployments/filter", json={}).json()
     named = {(d["name"], d["work_pool_name"]) for d in found}
     assert {name for name, pool in named if pool == "cpu"} == {

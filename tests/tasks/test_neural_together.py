@@ -104,8 +104,8 @@ class House:
 
     @contextmanager
     def open(self, _engine: str, spec: MusicSpec, device: DeviceSpec) -> Iterator[Listener]:
-        """Stands where `open_composer` is. The card has 9 GiB that no ledger knows to be taken."""
-        engine = Listener(spec, device, 9.0)
+        """Stands where `open_composer` is. The card has 10.5 GiB left, the rest is taken by whom no ledger knows."""
+        engine = Listener(spec, device, 10.5)
         engine.door = self.door
         self.opened.append(engine)
         yield engine
