@@ -104,7 +104,7 @@ class House:
 
     @contextmanager
     def open(self, _engine: str, spec: MusicSpec, device: DeviceSpec) -> Iterator[Listener]:
-        """Stands where `open_composer` is. The card has 10.5 GiB left, the rest is taken by whom no ledger knows."""
+        """Stands where `open_composer` is. Somebody no ledger knows has left 10.5 GiB of the card."""
         engine = Listener(spec, device, 10.5)
         engine.door = self.door
         self.opened.append(engine)
