@@ -104,7 +104,7 @@ class House:
 
     @contextmanager
     def open(self, _engine: str, spec: MusicSpec, device: DeviceSpec) -> Iterator[Listener]:
-        """Stands where `open_composer` is. Somebody no ledger knows has left 10.5 GiB of the card."""
+        """Stands where `open_composer` is. What no ledger knows of has left 10.5 GiB of a card."""
         engine = Listener(spec, device, 10.5)
         engine.door = self.door
         self.opened.append(engine)
