@@ -22,7 +22,8 @@ from tasks.batch import figure_rows, figures_of, read_report, write_report
 from tasks.batch_plan import MOST_AHEAD, look_ahead
 from tests.tasks.receiver import Receiver, receiving
 
-pytestmark = pytest.mark.xdist_group("prefect")
+# A group of its own: the other worker makes single episodes meanwhile, on a server of its own.
+pytestmark = pytest.mark.xdist_group("batch")
 
 receiver = pytest.fixture(receiving)
 
