@@ -100,7 +100,8 @@ class Served:
 
     def tree(self) -> list[psutil.Process]:
         """Every process that belongs to it."""
-        return psutil.Process(self.process.pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
 
     def member(self, word: str) -> psutil.Process:
         """The process whose command line says `word`, once it is there."""
