@@ -128,7 +128,8 @@ async def _made(item: BatchItem, out_dir: str, *, only_changed: bool) -> BatchRe
     )
     # A fault of the studio itself in one episode must not take the others with it either. Asked for
     # its state, a run that a crowded server was told of twice would come back without its result.
-    (answer,) = await asyncio.gather(made, return_exceptions=True)
+    answers: list[object] = await asyncio.gather(made, return_exceptions=True)
+    answer = answers[0]
     if isinstance(answer, Episode):
         stages = tuple(dict.fromkeys(use.stage for use in answer.uses if use.run))
         return _done(item, answer, stages, began)

@@ -56,6 +56,7 @@ def sound(kind: str) -> bytes:
     container, codec = {"m4a": "ipod"}.get(kind, kind), "libmp3lame" if kind == "mp3" else "aac"
     with av.open(buffer, "w", format=container) as file:
         stream = file.add_stream(codec, rate=48_000)
+        assert isinstance(stream, av.AudioStream)
         stream.layout = "stereo"
         frame = av.AudioFrame.from_ndarray(_tone().T.copy(), format="fltp", layout="stereo")
         frame.sample_rate, frame.pts = 48_000, 0

@@ -53,8 +53,9 @@ def make_vits(
     if stochastic:
         # Untrained flows do nothing: without these the noise would not be heard in the tempo.
         with torch.no_grad():
-            for flow in model.duration_predictor.flows[1:]:
-                flow.proj.weight.normal_(std=0.5)
+            for name, weight in model.duration_predictor.flows[1:].named_parameters():
+                if name.endswith(".proj.weight"):
+                    weight.normal_(std=0.5)
     torch.save({"model": model.state_dict()}, folder / "model.pth")
     if names:
         # As in what is published: the path of another machine, the file beside the checkpoint.
