@@ -134,7 +134,7 @@ def _listed(folder: Path) -> frozenset[str]:
     try:
         data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         names = [entry["name"] for entry in data["files"]]
-        return frozenset(name for name in names if isinstance(name, str)) | LATER
+        return frozenset(one for one in names if isinstance(one, str) and "\0" not in one) | LATER
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return frozenset()
 

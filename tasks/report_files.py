@@ -70,7 +70,8 @@ def read_report(path: Path) -> Told:
     except StoreError as error:
         raise MediaError(str(path), error.found, error.remedy) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MediaError(str(path), f"is no report ({error})", "Run the episode again") from error
+        said = " ".join(str(error).split())[:200]
+        raise MediaError(str(path), f"is no report ({said})", "Run the episode again") from error
     return told
 
 
