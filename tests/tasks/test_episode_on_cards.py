@@ -38,10 +38,10 @@ MUSIC, LIPS = "musicgen_hf, cuda, ", "wav2lip, cuda, "
 
 STEPS = {
     8.0: [
-        (f"{MUSIC}fp32, batch 4", "cuda, fp32, batch 2", "it needs 22.2 GiB"),
-        (f"{MUSIC}fp32, batch 2", "cuda, fp32, batch 1", "it needs 17.8 GiB"),
-        (f"{MUSIC}fp32, batch 1", "cuda, fp16, batch 1", "it needs 15.6 GiB"),
-        (f"{MUSIC}fp16, batch 1", "cuda, fp16, batch 1, offloaded", "it needs 8.4 GiB"),
+        (f"{MUSIC}fp32, batch 4", "cuda, fp32, batch 2", "it needs 22.1 GiB"),
+        (f"{MUSIC}fp32, batch 2", "cuda, fp32, batch 1", "it needs 17.7 GiB"),
+        (f"{MUSIC}fp32, batch 1", "cuda, fp16, batch 1", "it needs 15.5 GiB"),
+        (f"{MUSIC}fp16, batch 1", "cuda, fp16, batch 1, offloaded", "it needs 8.3 GiB"),
         (f"{LIPS}fp32, batch 128", "cuda, fp32, batch 64", "CUDA out of memory"),
     ],
     24.0: [
