@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 
 from flows.episode import FLOOR, make_episode
-from flows.remembered import standing_episode
+from flows.remembered import order_of, standing_episode
 from profiles import load_profile, settle
 from studio.errors import StudioError
 from studio.gathering import Call
@@ -21,7 +21,6 @@ from tasks.batch import figures_of, report_batch
 from tasks.batch_plan import BatchItem, look_ahead, plan_batch
 from tasks.notify import NOTIFIED
 from tasks.run import CALLS, DESK, METER, Desk, Stopped, open_meter, open_run
-from tasks.script import Order
 
 ANNOUNCE: ContextVar[Callable[[BatchResult], None]] = ContextVar("announce")
 """Set by whoever starts a batch in this process and wants to hear of each episode at its end."""
@@ -138,16 +137,8 @@ async def _made(item: BatchItem, out_dir: str, *, only_changed: bool) -> BatchRe
 
 def _standing(item: BatchItem, out_dir: str) -> Episode | None:
     wanted = settle(load_profile(item.profile), Header(), item.options)
-    order = Order(
-        script=item.script,
-        lexicon=item.lexicon,
-        music=item.music_file,
-        portrait=item.avatar_image,
-        background=wanted.picture.background,
-        pose_film=wanted.avatar.sadtalker.pose_film,
-    )
     with open_run(out_dir, device=wanted.device, gpu=wanted.gpu) as run:
-        return standing_episode(run, order, wanted, item.options, item.name)
+        return standing_episode(run, order_of(item, wanted), wanted, item.options, item.name)
 
 
 def _done(item: BatchItem, episode: Episode, made: tuple[str, ...], began: float) -> BatchResult:

@@ -171,13 +171,15 @@ class Remote:
             return
         self._make_folder(path)
         beside = f"{path}.{uuid.uuid4().hex}.part"
-        try:
+        with contextlib.ExitStack() as unless_whole:
+            unless_whole.callback(self._forget, beside)
             yield beside
             self._fs.mv(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._fs.rm_file(beside)
-            raise
+            unless_whole.pop_all()
+
+    def _forget(self, path: str) -> None:
+        with contextlib.suppress(OSError):
+            self._fs.rm_file(path)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
